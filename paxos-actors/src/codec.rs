@@ -1,0 +1,41 @@
+//! The one place that names the serialization: bincode 2 in its standard configuration (little
+//! endian, variable-length integers), always with a limit.
+
+use bincode::config::standard;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::serde::{decode_from_slice, encode_into_std_write};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// No single value that is decoded may claim more than this many bytes: above the largest frame.
+const LIMIT: usize = 16 << 20;
+
+/// Why bytes could not be made or read.
+#[derive(Debug, Error)]
+pub enum CodecError {
+    /// The value cannot be written.
+    #[error("cannot encode: {0}")]
+    Encode(#[from] EncodeError),
+    /// The bytes are not a value of this type, or claim to be longer than any may be.
+    #[error("cannot decode: {0}")]
+    Decode(#[from] DecodeError),
+    /// Bytes are left over behind the value.
+    #[error("cannot decode: {0} bytes are left over")]
+    Trailing(usize),
+}
+
+/// Appends the encoding of `value` to `buffer`.
+pub fn encode(value: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), CodecError> {
+    encode_into_std_write(value, buffer, standard())?;
+    Ok(())
+}
+
+/// Reads one value that fills all of `bytes`.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let (value, used) = decode_from_slice(bytes, standard().with_limit::<LIMIT>())?;
+    match bytes.len() - used {
+        0 => Ok(value),
+        left => Err(CodecError::Trailing(left)),
+    }
+}

@@ -1,0 +1,10 @@
+//! Paxos roles as actix actors.
+
+pub mod codec;
+pub mod envelope;
+pub mod log;
+pub mod routes;
+
+pub use envelope::Envelope;
+pub use log::{Log, LogEvent};
+pub use routes::{Counts, Posted, Routes};

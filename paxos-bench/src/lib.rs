@@ -1,0 +1,1 @@
+//! Load, simulation, chaos and checking for the key-value store.

@@ -1,0 +1,289 @@
+//! Who takes part, how many must agree, how long to wait, how much to hold.
+
+use crate::ballot::{Incarnation, MemberId, NodeId};
+use crate::quorum::{AcceptorSet, QuorumError, Quorums};
+use crate::rng::mix;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Microseconds on a clock that never goes back and counts suspension. Never wall time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Now(pub u64);
+
+impl Now {
+    /// Microseconds since `then`; 0 where `then` is not before.
+    pub fn since(self, then: Now) -> u64 {
+        self.0.saturating_sub(then.0)
+    }
+
+    /// This moment and `us` microseconds.
+    pub fn plus(self, us: u64) -> Now {
+        Now(self.0.saturating_add(us))
+    }
+}
+
+/// Names a cluster: the hash of the roster that its first members stored (rule R23).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct ClusterId(pub u64);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A learner and the acceptor that feeds it votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Feed {
+    /// The node of the learner.
+    pub learner: NodeId,
+    /// The node of the acceptor that sends it each vote; its own where it has one.
+    pub acceptor: NodeId,
+}
+
+/// Which node has which role, before anyone knows the incarnations. Every first member is started
+/// with the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Layout {
+    /// Nodes with an acceptor, ascending.
+    pub acceptors: Vec<NodeId>,
+    /// Nodes with a proposer, ascending.
+    pub proposers: Vec<NodeId>,
+    /// Nodes with a learner, ascending, and who feeds them.
+    pub learners: Vec<Feed>,
+    /// Which acceptors must agree.
+    pub quorums: Quorums,
+    /// How many slots a leader may be ahead of its own learner (rules R19, R20).
+    pub window: u64,
+}
+
+impl Layout {
+    /// Slots in flight unless told otherwise.
+    pub const WINDOW: u64 = 16;
+
+    /// Every node has all roles, and majorities decide.
+    pub fn full(nodes: &[NodeId]) -> Result<Layout, QuorumError> {
+        let mut nodes = nodes.to_vec();
+        nodes.sort_unstable();
+        nodes.dedup();
+        Ok(Layout {
+            quorums: Quorums::majority(nodes.len())?,
+            learners: nodes.iter().map(|&n| Feed { learner: n, acceptor: n }).collect(),
+            proposers: nodes.clone(),
+            acceptors: nodes,
+            window: Self::WINDOW,
+        })
+    }
+
+    /// The layout with a member at each acceptor's node; `None` while one is not known.
+    pub fn roster(&self, known: impl Fn(NodeId) -> Option<Incarnation>) -> Option<Configuration> {
+        let member = |&node: &NodeId| Some(MemberId { node, incarnation: known(node)? });
+        let acceptors = self.acceptors.iter().map(member).collect::<Option<Vec<_>>>()?;
+        Some(Configuration {
+            acceptors,
+            proposers: self.proposers.clone(),
+            learners: self.learners.clone(),
+            quorums: self.quorums,
+            window: self.window,
+        })
+    }
+}
+
+/// Who takes part from some slot on. Equal everywhere, since it is part of the replicated state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The members whose votes count, ascending; at most [`crate::quorum::ACCEPTORS_MAX`].
+    pub acceptors: Vec<MemberId>,
+    /// Nodes with a proposer.
+    pub proposers: Vec<NodeId>,
+    /// Nodes with a learner, and who feeds them.
+    pub learners: Vec<Feed>,
+    /// Which acceptors must agree.
+    pub quorums: Quorums,
+    /// How many slots a leader may be ahead of its own learner.
+    pub window: u64,
+}
+
+impl Configuration {
+    /// The bit of a member's vote; 0 for whoever is not a member (invariant 6).
+    pub fn bit(&self, member: MemberId) -> AcceptorSet {
+        self.acceptors.iter().position(|&m| m == member).map_or(0, |i| 1 << i)
+    }
+
+    /// The layout that this configuration fills.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            acceptors: self.acceptors.iter().map(|m| m.node).collect(),
+            proposers: self.proposers.clone(),
+            learners: self.learners.clone(),
+            quorums: self.quorums,
+            window: self.window,
+        }
+    }
+
+    /// The hash of the first configuration of a cluster, which names the cluster (rule R23).
+    pub fn cluster_id(&self) -> ClusterId {
+        let mut hash = mix(self.window);
+        let mut add = |word: u64| hash = mix(hash ^ word).wrapping_add(word);
+        for member in &self.acceptors {
+            add(member.node.0);
+            add(member.incarnation.0);
+        }
+        for node in &self.proposers {
+            add(node.0);
+        }
+        for feed in &self.learners {
+            add(feed.learner.0);
+            add(feed.acceptor.0);
+        }
+        add(self.quorums.fingerprint());
+        ClusterId(hash)
+    }
+}
+
+/// How long to wait, in microseconds. A value that exists is sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    heartbeat_us: u64,
+    election_timeout_us: u64,
+}
+
+/// Why timing was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimingError {
+    /// A heartbeat interval of zero.
+    NoHeartbeat,
+    /// A leader must be able to lose heartbeats without losing its office.
+    Ratio {
+        /// The heartbeat interval asked for.
+        heartbeat_ms: u64,
+        /// The election timeout asked for.
+        election_timeout_ms: u64,
+    },
+    /// Longer than ten minutes.
+    TooLong(u64),
+}
+
+impl Timing {
+    /// An election timeout is at least this many heartbeat intervals.
+    pub const RATIO_MIN: u64 = 3;
+
+    /// Checks and takes both times.
+    pub fn new(heartbeat_ms: u64, election_timeout_ms: u64) -> Result<Timing, TimingError> {
+        if heartbeat_ms == 0 {
+            return Err(TimingError::NoHeartbeat);
+        }
+        if election_timeout_ms > 600_000 {
+            return Err(TimingError::TooLong(election_timeout_ms));
+        }
+        if election_timeout_ms / Self::RATIO_MIN < heartbeat_ms {
+            return Err(TimingError::Ratio { heartbeat_ms, election_timeout_ms });
+        }
+        Ok(Timing {
+            heartbeat_us: heartbeat_ms * 1000,
+            election_timeout_us: election_timeout_ms * 1000,
+        })
+    }
+
+    /// A leader is heard from at least this often, in microseconds.
+    pub fn heartbeat_us(&self) -> u64 {
+        self.heartbeat_us
+    }
+
+    /// A leader that was not heard from for one to two of these is followed no more.
+    pub fn election_timeout_us(&self) -> u64 {
+        self.election_timeout_us
+    }
+
+    /// How often a shell calls [`crate::Role::tick`], in microseconds.
+    pub fn tick_us(&self) -> u64 {
+        (self.heartbeat_us / 5).max(1000)
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing { heartbeat_us: 50_000, election_timeout_us: 300_000 }
+    }
+}
+
+impl fmt::Display for TimingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TimingError::NoHeartbeat => write!(f, "the heartbeat interval must be at least 1 ms"),
+            TimingError::TooLong(ms) => {
+                write!(f, "an election timeout of {ms} ms is too long: at most 600000 ms")
+            }
+            TimingError::Ratio { heartbeat_ms, election_timeout_ms } => write!(
+                f,
+                "an election timeout of {election_timeout_ms} ms is unsafe with a heartbeat every \
+                 {heartbeat_ms} ms: it must be at least {} times as long ({} ms or more)",
+                Timing::RATIO_MIN,
+                heartbeat_ms.saturating_mul(Timing::RATIO_MIN)
+            ),
+        }
+    }
+}
+
+impl core::error::Error for TimingError {}
+
+/// Every bound of the system, in one place. What is full refuses, and counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a client's value: one command.
+    pub value_bytes_max: usize,
+    /// Bytes of commands in one entry; a larger command goes alone.
+    pub entry_bytes_max: usize,
+    /// Bytes of entries in one part of an answer; one larger entry goes alone.
+    pub part_bytes_max: usize,
+    /// Bytes of one frame between nodes.
+    pub peer_frame_bytes_max: usize,
+    /// Bytes of one frame between a client and a node.
+    pub client_frame_bytes_max: usize,
+    /// Bytes of commands that wait for a slot at a proposer.
+    pub queue_bytes_max: usize,
+    /// Votes that a learner holds ahead of what it applied.
+    pub fed_slots_max: u64,
+    /// Bytes of the votes that a learner holds ahead of what it applied.
+    pub fed_bytes_max: usize,
+    /// Reads that wait at one learner or one proposer.
+    pub reads_max: usize,
+    /// Sessions; a new one is refused when there are as many.
+    pub sessions_max: usize,
+    /// Answers that a session keeps: sequences `[acked_below, acked_below + W)` (rule R16).
+    pub session_window: u64,
+    /// Log time without a command after which a session expires.
+    pub session_ttl_ms: u64,
+    /// Calls that one client has open.
+    pub calls_max: usize,
+    /// Messages in an actor's mailbox.
+    pub mailbox_max: usize,
+    /// Records handed to the log and not yet durable.
+    pub log_backlog_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        const MIB: usize = 1 << 20;
+        Limits {
+            value_bytes_max: 3 * MIB / 2,
+            entry_bytes_max: MIB,
+            part_bytes_max: 2 * MIB,
+            peer_frame_bytes_max: 4 * MIB,
+            client_frame_bytes_max: 2 * MIB,
+            queue_bytes_max: 64 * MIB,
+            fed_slots_max: 4096,
+            fed_bytes_max: 64 * MIB,
+            reads_max: 65_536,
+            sessions_max: 100_000,
+            session_window: 1024,
+            session_ttl_ms: 60_000,
+            calls_max: 1024,
+            mailbox_max: 16_384,
+            log_backlog_max: 16_384,
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! Every message, by the role that receives it. Requests are imperative, facts past tense.
+
+use crate::ballot::{Ballot, NodeId};
+use crate::config::{ClusterId, Configuration};
+use crate::entry::{Command, Entry, SessionId, Vote};
+use crate::slot::{Slot, SlotRange};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// The roles, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RoleName {
+    /// Orders commands and leads.
+    Proposer,
+    /// Promises and votes.
+    Acceptor,
+    /// Applies what was chosen.
+    Learner,
+    /// Asks for commands and reads.
+    Client,
+}
+
+/// A message and the role it is for: the one sum over all roles, which links carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Packet {
+    /// For the node's acceptor.
+    Acceptor(AcceptorMsg),
+    /// For the node's proposer.
+    Proposer(ProposerMsg),
+    /// For the node's learner.
+    Learner(LearnerMsg),
+    /// For the node's client.
+    Client(ClientMsg),
+}
+
+/// What an acceptor hears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AcceptorMsg {
+    /// First start: another first member says who it is and what it has stored (rule R23).
+    Introduce {
+        /// The id of the roster that the sender has stored durably.
+        stored: Option<ClusterId>,
+        /// The sender knows that all first members have stored it.
+        formed: bool,
+    },
+    /// A role that knows no configuration asks for it.
+    AskRoster {
+        /// The role of the asker.
+        role: RoleName,
+    },
+    /// Would you promise? Changes nothing (rule R9).
+    Poll {
+        /// The ballot that would be campaigned with.
+        ballot: Ballot,
+        /// Tells the candidate's polls apart.
+        attempt: u64,
+    },
+    /// Phase 1a.
+    Prepare {
+        /// The candidate's ballot.
+        ballot: Ballot,
+    },
+    /// Phase 2a.
+    Accept {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The slot.
+        slot: Slot,
+        /// The one entry of (ballot, slot).
+        entry: Entry,
+        /// What the leader counted as chosen in this ballot.
+        chosen: SlotRange,
+    },
+    /// The leader lives, and wants to know whether it still leads (rules R9, R10, R12).
+    Heartbeat {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Grows with each heartbeat of the ballot, and is echoed.
+        round: u64,
+        /// What the leader counted as chosen in this ballot.
+        chosen: SlotRange,
+    },
+    /// Send chosen entries from this slot on.
+    Fetch {
+        /// The first slot wanted.
+        from: Slot,
+        /// The role of the asker: a learner, or another acceptor that fills its holes.
+        role: RoleName,
+    },
+    /// The answer to an acceptor's `Fetch`.
+    Entries(Entries),
+}
+
+/// What a proposer hears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProposerMsg {
+    /// The first configuration, from an acceptor that knows it formed.
+    Roster(Configuration),
+    /// Please get these commands chosen.
+    Propose {
+        /// The commands, in the order of their session.
+        commands: Vec<Command>,
+        /// How often this batch was forwarded between proposers.
+        hops: u8,
+    },
+    /// The answer to `Poll`.
+    Polled {
+        /// The ballot of the poll.
+        ballot: Ballot,
+        /// The attempt of the poll.
+        attempt: u64,
+        /// Whether the acceptor would promise.
+        consent: bool,
+        /// The acceptor's promise.
+        promised: Ballot,
+    },
+    /// Phase 1b, in parts that fit a frame.
+    Promise {
+        /// The ballot promised.
+        ballot: Ballot,
+        /// What this part tells.
+        part: PromisePart,
+    },
+    /// Phase 2b: a durable vote in exactly this ballot at every slot of the range (rule R2).
+    Accepted {
+        /// The ballot voted in.
+        ballot: Ballot,
+        /// The slots voted for.
+        slots: SlotRange,
+    },
+    /// The answer to `Heartbeat`: durable, and the promise is still this ballot.
+    HeartbeatAck {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// The round echoed.
+        round: u64,
+        /// The acceptor holds the chosen entry of every slot below this one.
+        chosen_below: Slot,
+    },
+    /// The acceptor has promised a higher ballot than the one that asked.
+    Reject {
+        /// The ballot that asked.
+        ballot: Ballot,
+        /// The acceptor's promise.
+        promised: Ballot,
+    },
+    /// The owner of this ballot leads. It tells the other proposers whom to follow.
+    Leading {
+        /// The leader's ballot.
+        ballot: Ballot,
+    },
+    /// From the learner that this proposer is paired with: how far it applied.
+    Progress {
+        /// Every slot below is applied.
+        applied_below: Slot,
+        /// Log time at the last slot applied.
+        log_time_ms: u64,
+        /// Log time at which the next session expires.
+        expiry_ms: Option<u64>,
+    },
+    /// A learner asks for the slot that a linearizable read must have applied (rule R12).
+    AskReadIndex {
+        /// The node of the learner.
+        learner: NodeId,
+        /// The learner's number of the question.
+        id: u64,
+        /// How often it was forwarded between proposers.
+        hops: u8,
+    },
+}
+
+/// What a learner hears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LearnerMsg {
+    /// The first configuration, from an acceptor that knows it formed.
+    Roster(Configuration),
+    /// A vote, fed by the learner's acceptor. To be applied only under a `Chosen` of its ballot.
+    Voted {
+        /// The slot.
+        slot: Slot,
+        /// The vote.
+        vote: Vote,
+    },
+    /// The leader counted the votes of this ballot in these slots: they are chosen (rule R3).
+    Chosen {
+        /// The ballot counted.
+        ballot: Ballot,
+        /// The slots.
+        slots: SlotRange,
+    },
+    /// The answer to a learner's `Fetch`.
+    Entries(Entries),
+    /// Run this query on state that has all that was acknowledged before now.
+    Read {
+        /// The client's number of the read.
+        id: u64,
+        /// Opaque to all but the state machine.
+        query: Bytes,
+    },
+    /// The answer to `AskReadIndex`.
+    ReadIndex {
+        /// The learner's number of the question.
+        id: u64,
+        /// All slots below must be applied before the reads are run.
+        below: Slot,
+    },
+}
+
+/// What a client hears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientMsg {
+    /// A session was opened.
+    Registered {
+        /// The nonce of the request.
+        nonce: u64,
+        /// The session.
+        session: SessionId,
+    },
+    /// No session was opened: there are too many.
+    NotRegistered {
+        /// The nonce of the request.
+        nonce: u64,
+    },
+    /// A command was applied; or its answer from the session's table.
+    Reply {
+        /// The session.
+        session: SessionId,
+        /// The command's place in it.
+        sequence: u64,
+        /// What came of it.
+        reply: Reply,
+    },
+    /// Refused at the door, before any state changed.
+    Busy {
+        /// The commands refused.
+        refused: Vec<Refused>,
+        /// Try again no sooner than this, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The answer to `Read`.
+    ReadReply {
+        /// The client's number of the read.
+        id: u64,
+        /// What the state machine said.
+        result: Bytes,
+    },
+    /// A read was refused at the door.
+    ReadBusy {
+        /// The client's number of the read.
+        id: u64,
+        /// Try again no sooner than this, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// This node leads; sending to it saves a hop.
+    LeaderHint {
+        /// The leader's node.
+        leader: NodeId,
+    },
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It was applied, once, with this result.
+    Applied(Bytes),
+    /// Its session does not exist (any more); nothing was done now.
+    Expired,
+    /// Its sequence lies outside of what the session keeps; nothing was done now.
+    OutOfWindow,
+}
+
+/// Which command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refused {
+    /// A registration.
+    Register {
+        /// Its nonce.
+        nonce: u64,
+    },
+    /// A command of a session.
+    Run {
+        /// The session.
+        session: SessionId,
+        /// The command's place in it.
+        sequence: u64,
+    },
+}
+
+/// One part of a promise. It speaks for the slots `[from, below)`, or from `from` on without end;
+/// the promise is complete when its parts cover all slots (rule R6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromisePart {
+    /// Slots below this are forgotten here.
+    pub trimmed: Slot,
+    /// Every slot below this one is chosen, and its entry is held here or was trimmed.
+    pub chosen_below: Slot,
+    /// Log time at the last slot below `chosen_below`.
+    pub log_time_ms: u64,
+    /// The first slot that this part speaks for.
+    pub from: Slot,
+    /// The first slot that this part no longer speaks for; none: it is the last part.
+    pub below: Option<Slot>,
+    /// The votes in these slots, ascending.
+    pub votes: Vec<(Slot, Vote)>,
+}
+
+/// Chosen entries, in a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entries {
+    /// The slot of the first entry.
+    pub from: Slot,
+    /// The entries of that slot and the following.
+    pub entries: Vec<Entry>,
+    /// The sender holds the chosen entry of every slot below this one.
+    pub chosen_below: Slot,
+    /// The sender has forgotten the slots below this one.
+    pub trimmed: Slot,
+}
+
+impl Packet {
+    /// The role that it is for.
+    pub fn role(&self) -> RoleName {
+        match self {
+            Packet::Acceptor(_) => RoleName::Acceptor,
+            Packet::Proposer(_) => RoleName::Proposer,
+            Packet::Learner(_) => RoleName::Learner,
+            Packet::Client(_) => RoleName::Client,
+        }
+    }
+
+    /// The names of all kinds of message.
+    pub const KINDS: [&'static str; 29] = [
+        "introduce",
+        "ask_roster",
+        "poll",
+        "prepare",
+        "accept",
+        "heartbeat",
+        "fetch",
+        "entries",
+        "roster",
+        "propose",
+        "polled",
+        "promise",
+        "accepted",
+        "heartbeat_ack",
+        "reject",
+        "leading",
+        "progress",
+        "ask_read_index",
+        "voted",
+        "chosen",
+        "read",
+        "read_index",
+        "registered",
+        "not_registered",
+        "reply",
+        "busy",
+        "read_reply",
+        "read_busy",
+        "leader_hint",
+    ];
+
+    /// Its kind: the place of its name in [`Packet::KINDS`].
+    pub fn kind(&self) -> usize {
+        match self {
+            Packet::Acceptor(msg) => match msg {
+                AcceptorMsg::Introduce { .. } => 0,
+                AcceptorMsg::AskRoster { .. } => 1,
+                AcceptorMsg::Poll { .. } => 2,
+                AcceptorMsg::Prepare { .. } => 3,
+                AcceptorMsg::Accept { .. } => 4,
+                AcceptorMsg::Heartbeat { .. } => 5,
+                AcceptorMsg::Fetch { .. } => 6,
+                AcceptorMsg::Entries(_) => 7,
+            },
+            Packet::Proposer(msg) => match msg {
+                ProposerMsg::Roster(_) => 8,
+                ProposerMsg::Propose { .. } => 9,
+                ProposerMsg::Polled { .. } => 10,
+                ProposerMsg::Promise { .. } => 11,
+                ProposerMsg::Accepted { .. } => 12,
+                ProposerMsg::HeartbeatAck { .. } => 13,
+                ProposerMsg::Reject { .. } => 14,
+                ProposerMsg::Leading { .. } => 15,
+                ProposerMsg::Progress { .. } => 16,
+                ProposerMsg::AskReadIndex { .. } => 17,
+            },
+            Packet::Learner(msg) => match msg {
+                LearnerMsg::Roster(_) => 8,
+                LearnerMsg::Voted { .. } => 18,
+                LearnerMsg::Chosen { .. } => 19,
+                LearnerMsg::Entries(_) => 7,
+                LearnerMsg::Read { .. } => 20,
+                LearnerMsg::ReadIndex { .. } => 21,
+            },
+            Packet::Client(msg) => match msg {
+                ClientMsg::Registered { .. } => 22,
+                ClientMsg::NotRegistered { .. } => 23,
+                ClientMsg::Reply { .. } => 24,
+                ClientMsg::Busy { .. } => 25,
+                ClientMsg::ReadReply { .. } => 26,
+                ClientMsg::ReadBusy { .. } => 27,
+                ClientMsg::LeaderHint { .. } => 28,
+            },
+        }
+    }
+}
+
+impl From<AcceptorMsg> for Packet {
+    fn from(msg: AcceptorMsg) -> Packet {
+        Packet::Acceptor(msg)
+    }
+}
+
+impl From<ProposerMsg> for Packet {
+    fn from(msg: ProposerMsg) -> Packet {
+        Packet::Proposer(msg)
+    }
+}
+
+impl From<LearnerMsg> for Packet {
+    fn from(msg: LearnerMsg) -> Packet {
+        Packet::Learner(msg)
+    }
+}
+
+impl From<ClientMsg> for Packet {
+    fn from(msg: ClientMsg) -> Packet {
+        Packet::Client(msg)
+    }
+}

@@ -1,0 +1,1 @@
+//! A durable, linearizable, replicated key-value store.

@@ -1,0 +1,1 @@
+//! The TCP bridge between actors of different processes.
