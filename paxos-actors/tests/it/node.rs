@@ -1,0 +1,1 @@
+//! Nodes: any subset of roles.
