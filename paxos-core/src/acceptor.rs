@@ -124,21 +124,13 @@ impl Acceptor {
     }
 
     /// R9: consents to a campaign unless it hears a live leader; changes nothing.
-    fn poll(
-        &self,
-        now: Now,
-        from: MemberId,
-        ballot: Ballot,
-        attempt: u64,
-        out: &mut Output<Record>,
-    ) {
+    fn poll(&self, now: Now, from: MemberId, attempt: u64, out: &mut Output<Record>) {
+        let Some(configuration) = self.configuration() else { return };
         let live = self.heard.is_some_and(|(leader, at)| {
             leader.node != from.node && now.since(at) < self.options.timing.election_timeout_us()
         });
-        let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
-        let consent = invited && !live && ballot > self.promised;
-        let promised = self.promised;
-        out.send(from.node, ProposerMsg::Polled { ballot, attempt, consent, promised });
+        let consent = configuration.has_proposer(from) && !live;
+        out.send(from.node, ProposerMsg::Polled { attempt, consent, promised: self.promised });
     }
 
     /// Phase 1b: promises, and tells every vote that is not known to be chosen.
@@ -318,11 +310,7 @@ impl Role for Acceptor {
                     RoleName::Acceptor | RoleName::Client => {}
                 }
             }
-            AcceptorMsg::Poll { ballot, attempt } => {
-                if self.configuration().is_some() && ballot.is_sound() {
-                    self.poll(now, from, ballot, attempt, out);
-                }
-            }
+            AcceptorMsg::Poll { attempt } => self.poll(now, from, attempt, out),
             AcceptorMsg::Prepare { ballot } => {
                 if self.heeds(from, ballot) {
                     self.prepare(from, ballot, out);

@@ -49,7 +49,7 @@ pub struct ProposerOptions {
 pub struct ProposerStatus {
     /// `follow`, `campaign` or `lead`.
     pub stance: &'static str,
-    /// The ballot that it follows, campaigns with or leads.
+    /// The ballot that it follows, campaigns with or leads; [`Ballot::ZERO`] where there is none.
     pub ballot: Ballot,
     /// The node of the leader, where it knows one.
     pub leader: Option<NodeId>,
@@ -86,7 +86,9 @@ impl Proposer {
                 Some(ballot) => ("follow", ballot, Some(ballot.node), Slot::ZERO),
                 None => ("follow", Ballot::ZERO, None, Slot::ZERO),
             },
-            Stance::Campaign(campaign) => ("campaign", campaign.ballot(), None, Slot::ZERO),
+            Stance::Campaign(campaign) => {
+                ("campaign", campaign.asked().unwrap_or_default(), None, Slot::ZERO)
+            }
             Stance::Lead(lead) => {
                 ("lead", lead.ballot(), Some(self.common.me().node), lead.chosen_below())
             }
@@ -120,7 +122,7 @@ impl Proposer {
                         let leader = leader.node;
                         out.send(from.node, ClientMsg::LeaderHint { leader });
                     }
-                    out.send(leader.node, ProposerMsg::Propose { commands, hops: hops + 1 });
+                    self.common.forward(leader.node, commands, hops + 1, out);
                 }
                 _ => self.common.enqueue(commands, out),
             },
@@ -165,9 +167,7 @@ impl Proposer {
             self.common.failures = 0;
             self.stance = Stance::Follow(Follow::leader_heard(&mut self.common, now, ballot));
             let commands = self.common.drain_queue();
-            if !commands.is_empty() {
-                out.send(ballot.node, ProposerMsg::Propose { commands, hops: 1 });
-            }
+            self.common.forward(ballot.node, commands, 1, out);
         }
     }
 
@@ -213,12 +213,12 @@ impl Role for Proposer {
                     }
                 }
             }
-            ProposerMsg::Polled { ballot, attempt, consent, promised } => {
+            ProposerMsg::Polled { attempt, consent, promised } => {
                 common.see(promised);
                 if let Stance::Campaign(campaign) = &mut self.stance
                     && consent
                 {
-                    campaign.polled(common, now, from, ballot, attempt, out);
+                    campaign.polled(common, now, from, attempt, out);
                 }
             }
             ProposerMsg::Promise { ballot, part } => {

@@ -13,7 +13,6 @@ use crate::role::{NoRecord, Output};
 
 #[derive(Debug)]
 pub(super) struct Campaign {
-    ballot: Ballot,
     phase: Phase,
     patient_until: Now,
     sent_at: Now,
@@ -21,18 +20,17 @@ pub(super) struct Campaign {
 
 #[derive(Debug)]
 enum Phase {
-    /// The ballot is only what would be used.
+    /// No ballot is used yet.
     Poll { attempt: u64, consents: AcceptorSet },
-    /// The ballot is used.
-    Prepare { promises: Promises },
+    /// Phase 1 of this ballot.
+    Prepare { ballot: Ballot, promises: Promises },
 }
 
 impl Campaign {
     /// Begins with a poll, which disturbs nobody.
     pub(super) fn poll(common: &mut Common, now: Now, out: &mut Output<NoRecord>) -> Campaign {
-        common.attempts += 1;
+        common.attempts = common.attempts.wrapping_add(1);
         let campaign = Campaign {
-            ballot: common.next_ballot(),
             phase: Phase::Poll { attempt: common.attempts, consents: 0 },
             patient_until: now.plus(common.election_timeout()),
             sent_at: now,
@@ -41,13 +39,12 @@ impl Campaign {
         campaign
     }
 
-    pub(super) fn ballot(&self) -> Ballot {
-        self.ballot
-    }
-
     /// The ballot that promises were asked for.
     pub(super) fn asked(&self) -> Option<Ballot> {
-        matches!(self.phase, Phase::Prepare { .. }).then_some(self.ballot)
+        match self.phase {
+            Phase::Poll { .. } => None,
+            Phase::Prepare { ballot, .. } => Some(ballot),
+        }
     }
 
     /// An acceptor consents. When a phase-1 quorum has, the campaign begins in a ballot above all
@@ -57,20 +54,19 @@ impl Campaign {
         common: &mut Common,
         now: Now,
         from: MemberId,
-        ballot: Ballot,
         attempt: u64,
         out: &mut Output<NoRecord>,
     ) {
         let Phase::Poll { attempt: mine, consents } = &mut self.phase else { return };
-        if ballot != self.ballot || attempt != *mine {
+        if attempt != *mine {
             return;
         }
         *consents |= common.bit(from);
         if common.configuration.as_ref().is_some_and(|c| c.quorums.phase1(*consents)) {
-            self.ballot = common.next_ballot();
-            common.see(self.ballot);
+            let ballot = common.next_ballot();
+            common.see(ballot);
             common.campaigns += 1;
-            self.phase = Phase::Prepare { promises: Promises::default() };
+            self.phase = Phase::Prepare { ballot, promises: Promises::default() };
             self.patient_until = now.plus(common.election_timeout());
             self.sent_at = now;
             self.send(common, out);
@@ -87,9 +83,9 @@ impl Campaign {
         part: PromisePart,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
-        let Phase::Prepare { promises } = &mut self.phase else { return None };
+        let Phase::Prepare { ballot: mine, promises } = &mut self.phase else { return None };
         let bit = common.bit(from);
-        if ballot != self.ballot || bit == 0 {
+        if ballot != *mine || bit == 0 {
             return None;
         }
         promises.add(bit, part);
@@ -104,7 +100,7 @@ impl Campaign {
             return Some(Stance::Follow(Follow::back_off(common, now)));
         }
         common.failures = 0;
-        Some(Stance::Lead(Lead::begin(common, now, self.ballot, adopted, out)))
+        Some(Stance::Lead(Lead::begin(common, now, ballot, adopted, out)))
     }
 
     pub(super) fn tick(
@@ -129,12 +125,13 @@ impl Campaign {
 
     /// Asks the acceptors that have not answered.
     fn send(&self, common: &Common, out: &mut Output<NoRecord>) {
-        let ballot = self.ballot;
         let (answered, msg) = match &self.phase {
             Phase::Poll { attempt, consents } => {
-                (*consents, AcceptorMsg::Poll { ballot, attempt: *attempt })
+                (*consents, AcceptorMsg::Poll { attempt: *attempt })
             }
-            Phase::Prepare { promises } => (promises.complete(), AcceptorMsg::Prepare { ballot }),
+            Phase::Prepare { ballot, promises } => {
+                (promises.complete(), AcceptorMsg::Prepare { ballot: *ballot })
+            }
         };
         common.send_acceptors(answered, &msg, out);
     }

@@ -4,9 +4,9 @@ use super::ProposerOptions;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{Configuration, Now};
 use crate::entry::{Body, Command, Entry};
-use crate::message::{AcceptorMsg, ClientMsg, Refused};
+use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, Refused};
 use crate::quorum::AcceptorSet;
-use crate::rng::Rng;
+use crate::rng::{Rng, mix};
 use crate::role::{NoRecord, Output};
 use crate::slot::Slot;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -32,6 +32,7 @@ pub(super) struct Common {
     /// Campaigns lost in a row: each doubles the wait before the next.
     pub(super) failures: u32,
     pub(super) campaigns: u64,
+    /// Numbers the polls; begins somewhere else in each life.
     pub(super) attempts: u64,
     pub(super) asked_at: Option<Now>,
 }
@@ -40,7 +41,6 @@ impl Common {
     pub(super) fn new(options: ProposerOptions) -> Common {
         Common {
             rng: Rng::new(options.seed),
-            options,
             configuration: None,
             round: 0,
             applied_below: Slot::ZERO,
@@ -50,8 +50,9 @@ impl Common {
             queue_bytes: 0,
             failures: 0,
             campaigns: 0,
-            attempts: 0,
+            attempts: mix(options.life),
             asked_at: None,
+            options,
         }
     }
 
@@ -133,6 +134,30 @@ impl Common {
         let retry_after_ms = self.options.timing.heartbeat_us() / 1000;
         for (client, refused) in refused {
             out.send(client, ClientMsg::Busy { refused, retry_after_ms });
+        }
+    }
+
+    /// Sends commands on to the leader, in messages that fit a frame (R15).
+    pub(super) fn forward(
+        &self,
+        leader: NodeId,
+        commands: Vec<Command>,
+        hops: u8,
+        out: &mut Output<NoRecord>,
+    ) {
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        for command in commands {
+            bytes += command.weight();
+            if bytes > self.options.limits.part_bytes_max && !batch.is_empty() {
+                bytes = command.weight();
+                let commands = core::mem::take(&mut batch);
+                out.send(leader, ProposerMsg::Propose { commands, hops });
+            }
+            batch.push(command);
+        }
+        if !batch.is_empty() {
+            out.send(leader, ProposerMsg::Propose { commands: batch, hops });
         }
     }
 
