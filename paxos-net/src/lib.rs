@@ -1,1 +1,3 @@
 //! The TCP bridge between actors of different processes.
+
+pub mod frame;
