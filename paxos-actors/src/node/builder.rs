@@ -83,7 +83,7 @@ impl<S: StateMachine> NodeBuilder<S> {
         self
     }
 
-    /// The life of its proposer. It must be another at each start: two lives that are the same own
+    /// The life of its roles. It must be another at each start: two lives that are the same own
     /// the same ballots.
     pub fn life(mut self, life: u64) -> NodeBuilder<S> {
         self.life = life;
@@ -179,24 +179,25 @@ impl<S: StateMachine> NodeBuilder<S> {
             timing: self.timing,
             limits: self.limits,
         };
-        let life = Cell::new(self.life);
+        let life = lives(self.life);
         RoleActor::new(self.me, move || {
-            // A proposer that is restarted in place must not own its former ballots either.
-            let options = ProposerOptions { life: life.get(), ..options.clone() };
-            life.set(mix(options.life.wrapping_add(1)));
-            Proposer::new(options)
+            Proposer::new(ProposerOptions { life: life(), ..options.clone() })
         })
     }
 
     fn learner_actor(&self, proposer: NodeId, state: Box<dyn Fn() -> S>) -> LearnerActor<S> {
         let options = LearnerOptions {
             me: self.me,
+            life: self.life,
             proposer,
             layout: self.layout.clone(),
             timing: self.timing,
             limits: self.limits,
         };
-        RoleActor::new(self.me, move || Learner::new(options.clone(), state()))
+        let life = lives(self.life);
+        RoleActor::new(self.me, move || {
+            Learner::new(LearnerOptions { life: life(), ..options.clone() }, state())
+        })
     }
 
     fn client_actor(&self, nodes: Vec<NodeId>) -> ClientActor {
@@ -208,12 +209,22 @@ impl<S: StateMachine> NodeBuilder<S> {
             retry_us: self.timing.election_timeout_us(),
             limits: self.limits,
         };
-        RoleActor::new(self.me, move || Client::new(options.clone()))
+        let seed = lives(self.seed);
+        RoleActor::new(self.me, move || {
+            Client::new(ClientOptions { seed: seed(), ..options.clone() })
+        })
     }
 
     fn launch<R: Hosted>(&self, actor: RoleActor<R>, ending: &Ending) -> Addr<RoleActor<R>> {
         actor.timing(self.timing).limits(self.limits).ending(ending).start()
     }
+}
+
+/// A number for each life of a role: `first`, and another each time it is restarted in place. A
+/// proposer must not own its former ballots, nor anyone take a former life's answers for its own.
+fn lives(first: u64) -> impl Fn() -> u64 {
+    let next = Cell::new(first);
+    move || next.replace(mix(next.get().wrapping_add(1)))
 }
 
 impl StateMachine for NoState {

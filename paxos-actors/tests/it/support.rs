@@ -1,9 +1,14 @@
 //! A role that does what it is told, a log that is worked by hand, and a mailbox that remembers.
 
 use actix::prelude::*;
+use bytes::Bytes;
 use paxos_actors::role_actor::{Hosted, RoleActor};
 use paxos_actors::{Envelope, Log, LogEvent, Routes};
-use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, Now, Outgoing, Output, Role, RoleName};
+use paxos_core::{
+    Applied, ClientMsg, Incarnation, MemberId, NodeId, Now, Outgoing, Output, Record, Role,
+    RoleName, StateMachine,
+};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -185,4 +190,63 @@ impl Handler<Halt> for Sink {
     fn handle(&mut self, _: Halt, ctx: &mut Context<Sink>) {
         ctx.stop();
     }
+}
+
+/// A state that counts each command, and answers with how often it has seen it. The command `panic`
+/// breaks it.
+#[derive(Debug, Default)]
+pub struct Tally(pub BTreeMap<Bytes, u64>);
+
+impl StateMachine for Tally {
+    fn apply(&mut self, _: Applied, command: &Bytes) -> Bytes {
+        assert_ne!(command, "panic", "told to");
+        let count = self.0.entry(command.clone()).or_default();
+        *count += 1;
+        count.to_string().into()
+    }
+
+    fn query(&self, query: &Bytes) -> Bytes {
+        self.0.get(query).copied().unwrap_or_default().to_string().into()
+    }
+
+    fn digest(&self) -> u64 {
+        let mix = |digest: u64, byte: &u8| digest.wrapping_mul(31).wrapping_add((*byte).into());
+        self.0.iter().fold(0, |digest, (key, count)| key.iter().fold(digest, mix) ^ count)
+    }
+}
+
+/// A log in memory, shared by all who clone it.
+#[derive(Clone, Default)]
+pub struct SharedLog(Arc<Mutex<Vec<Record>>>);
+
+struct Reader {
+    log: SharedLog,
+    events: Option<Recipient<LogEvent<Record>>>,
+}
+
+impl SharedLog {
+    pub fn side(&self) -> Box<dyn Log<Record>> {
+        Box::new(Reader { log: self.clone(), events: None })
+    }
+}
+
+impl Log<Record> for Reader {
+    fn open(&mut self, epoch: u64, events: Recipient<LogEvent<Record>>) {
+        let records = self.log.0.lock().expect("no test panicked with it").clone();
+        let lsn = records.len() as u64;
+        events.do_send(LogEvent::Replayed { epoch, records });
+        events.do_send(LogEvent::Ready { epoch, lsn });
+        self.events = Some(events);
+    }
+
+    fn append(&mut self, epoch: u64, records: Vec<Record>) {
+        let mut held = self.log.0.lock().expect("no test panicked with it");
+        held.extend(records);
+        let lsn = held.len() as u64;
+        self.events.iter().for_each(|events| events.do_send(LogEvent::Durable { epoch, lsn }));
+    }
+}
+
+pub fn memory() -> Box<dyn Log<Record>> {
+    SharedLog::default().side()
 }
