@@ -4,6 +4,7 @@ pub mod codec;
 pub mod envelope;
 pub mod log;
 pub mod routes;
+pub mod wal;
 
 pub use envelope::Envelope;
 pub use log::{Log, LogEvent};
