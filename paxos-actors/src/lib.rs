@@ -11,6 +11,7 @@ pub mod node;
 pub mod role_actor;
 pub mod routes;
 pub mod submit;
+pub mod wal;
 
 pub use envelope::Envelope;
 pub use log::{Log, LogEvent};
