@@ -1,0 +1,3 @@
+//! Tests of the rules of Multi-Paxos, in one binary.
+
+mod synod;
