@@ -84,6 +84,29 @@ fn a_crash_at_each_step_of_a_life_loses_nothing_that_was_durable() {
 }
 
 #[test]
+fn what_a_process_finds_of_one_that_ended_at_any_step_outlives_a_crash() {
+    let records: Vec<_> = (0..12).map(|slot| voted(slot, 600)).collect();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        let disk = MemoryDisk::new();
+        disk.fail_after(steps);
+        let durable = open(&disk).map_or(0, |(_, mut log)| write_until_failure(&mut log, &records));
+        disk.kill();
+        let (found, mut segments) = open(&disk).unwrap_or_else(|e| panic!("step {steps}: {e}"));
+        assert_holds(&found, segments.lsn(), &records, durable);
+        write_each(&mut segments, &[voted(99, 600)]);
+        disk.crash(None);
+        let (again, _) = open(&disk).unwrap_or_else(|e| panic!("step {steps}: {e}"));
+        assert_eq!(again, [found, vec![voted(99, 600)]].concat(), "step {steps}");
+        if durable == records.len() {
+            break;
+        }
+    }
+    assert!(steps > 40, "only {steps} steps");
+}
+
+#[test]
 fn a_crash_at_each_step_of_recovery_loses_nothing() {
     let records: Vec<_> = (0..4).map(|slot| voted(slot, 600)).collect();
     let mut steps = 0;

@@ -9,7 +9,11 @@ use paxos_actors::wal::{
 use paxos_actors::{Log, LogEvent};
 use paxos_core::Record;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// What takes longer does not happen: a test fails then, and does not hang.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Passes on what the log tells it.
 struct Listener(mpsc::UnboundedSender<LogEvent<Record>>);
@@ -64,14 +68,17 @@ impl Events {
 
     async fn failure(&mut self) -> String {
         loop {
-            if let LogEvent::Failed { error, .. } = self.next().await {
-                return error.to_string();
+            match self.next().await {
+                LogEvent::Failed { error, .. } => return error.to_string(),
+                LogEvent::Replayed { .. } => {}
+                other => panic!("{other:?}"),
             }
         }
     }
 
     async fn next(&mut self) -> LogEvent<Record> {
-        self.told.recv().await.expect("the listener lives")
+        let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
+        told.expect("the log says something").expect("the listener lives")
     }
 }
 
@@ -158,7 +165,7 @@ async fn slow_log(
     let disk = SlowDisk { disk: disk.mount(), door: Door { knock, leave: wait } };
     let mut log = Wal::open(disk, WalOptions { queue_max, ..large() }).expect("a new log");
     events.open(&mut log, 1).await;
-    knocks.recv().expect("the sync of the opening");
+    knocks.recv_timeout(PATIENCE).expect("the sync of the opening");
     (log, knocks, leave)
 }
 
@@ -193,12 +200,12 @@ async fn what_queues_behind_a_sync_is_written_and_synced_at_once() {
     let (mut log, knocks, leave) = slow_log(&disk, 4096, &mut events).await;
     let before = log.counters().read();
     log.append(1, vec![voted(0, 10)]);
-    knocks.recv().expect("the first sync");
+    knocks.recv_timeout(PATIENCE).expect("the first sync");
     for slot in 1..1000 {
         log.append(1, vec![voted(slot, 10)]);
     }
     leave.send(()).expect("the first sync");
-    knocks.recv().expect("the second sync");
+    knocks.recv_timeout(PATIENCE).expect("the second sync");
     leave.send(()).expect("the second sync");
     events.durable(1000).await;
     let after = log.counters().read();
@@ -212,7 +219,7 @@ async fn nothing_is_called_durable_before_its_sync() {
     let mut events = Events::new();
     let (mut log, knocks, leave) = slow_log(&disk, 4096, &mut events).await;
     log.append(1, vec![voted(0, 10)]);
-    knocks.recv().expect("the sync");
+    knocks.recv_timeout(PATIENCE).expect("the sync");
     // The power fails while the sync is under way.
     disk.crash(None);
     leave.send(()).expect("the sync");
@@ -253,6 +260,7 @@ async fn damage_is_told_when_the_log_is_opened() {
     let mut log = Wal::open(disk.mount(), options()).expect("a new log");
     events.open(&mut log, 1).await;
     log.append(1, (0..20).map(|slot| voted(slot, 700)).collect());
+    events.durable(20).await;
     log.close();
     crate::wal_support::flip(&disk, "0000000000000002.wal", 1000, 1);
     let mut log = Wal::open(disk.mount(), options()).expect("the headers are sound");
@@ -282,7 +290,7 @@ async fn a_full_queue_fails_the_node_instead_of_leaving_a_hole() {
     let mut events = Events::new();
     let (mut log, knocks, leave) = slow_log(&disk, 2, &mut events).await;
     log.append(1, vec![voted(0, 10)]);
-    knocks.recv().expect("the sync");
+    knocks.recv_timeout(PATIENCE).expect("the sync");
     for slot in 1..4 {
         log.append(1, vec![voted(slot, 10)]);
     }
