@@ -6,7 +6,10 @@ use paxos_actors::cluster::{Cluster, ClusterBuilder, ClusterError};
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
-use paxos_core::{Incarnation, LearnerStatus, NodeId, Outcome, Record, RoleName, Slot, Timing};
+use paxos_core::{
+    Feed, Incarnation, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, Slot,
+    Timing,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -265,4 +268,30 @@ async fn status_tells_of_every_role() {
         assert!(shell.running && shell.appended > 0 && shell.appended == shell.durable);
         assert!(status.counts.posted["accepted"] > 0);
     }
+}
+
+#[actix::test]
+async fn roles_on_nodes_of_their_own_find_each_other() {
+    let feed = |learner, acceptor| Feed { learner: NodeId(learner), acceptor: NodeId(acceptor) };
+    let layout = Layout {
+        acceptors: vec![NodeId(1), NodeId(2), NodeId(3)],
+        proposers: vec![NodeId(4), NodeId(5)],
+        learners: vec![feed(6, 1), feed(7, 2), feed(8, 3)],
+        quorums: Quorums::majority(3).expect("sound"),
+        window: Layout::WINDOW,
+    };
+    let cluster = Cluster::with_layout(layout).state(|_| Tally::default()).start().await;
+    let mut cluster = cluster.expect("can start");
+    let client = client(&mut cluster).await;
+    write_all(&client, keys("k", 20)).await;
+    eventually("all learners have all", async || {
+        for learner in 6..=8 {
+            let held = cluster.inspect(NodeId(learner), |tally| tally.0.len()).await?;
+            if held < 20 {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
 }
