@@ -29,7 +29,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`role_actor`] | the actor around any role; `AcceptorActor` and the others are names for it |
-//! | [`envelope`], [`routes`] | what actors send each other, and the one way out: a table of mailboxes |
+//! | [`envelope`], [`routes`] | what actors send each other, and the one way out |
 //! | [`log`], [`wal`] | what an actor expects of a log; the one on disk and the one in memory |
 //! | [`control`] | what an owner tells an actor: routes, stop, a look at the role |
 //! | [`submit`] | writes and reads through a client's actor |
