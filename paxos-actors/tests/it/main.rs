@@ -1,5 +1,11 @@
 //! Tests of the actors from outside.
 
+mod cluster;
+mod node;
+mod role_actor;
+mod routes;
+mod support;
+mod trace;
 mod wal_crash;
 mod wal_format;
 mod wal_rules;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What takes longer does not happen: a test fails then, and does not hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Passes on what the log tells it.
 struct Listener(mpsc::UnboundedSender<LogEvent<Record>>);
@@ -161,7 +161,7 @@ async fn slow_log(
 ) -> (Wal, Receiver<()>, Sender<()>) {
     let (knock, knocks) = unbounded();
     let (leave, wait) = bounded(1);
-    leave.send(()).expect("the sync of the opening passes");
+    leave.send_timeout((), PATIENCE).expect("the sync of the opening passes");
     let disk = SlowDisk { disk: disk.mount(), door: Door { knock, leave: wait } };
     let mut log = Wal::open(disk, WalOptions { queue_max, ..large() }).expect("a new log");
     events.open(&mut log, 1).await;
@@ -204,9 +204,9 @@ async fn what_queues_behind_a_sync_is_written_and_synced_at_once() {
     for slot in 1..1000 {
         log.append(1, vec![voted(slot, 10)]);
     }
-    leave.send(()).expect("the first sync");
+    leave.send_timeout((), PATIENCE).expect("the first sync");
     knocks.recv_timeout(PATIENCE).expect("the second sync");
-    leave.send(()).expect("the second sync");
+    leave.send_timeout((), PATIENCE).expect("the second sync");
     events.durable(1000).await;
     let after = log.counters().read();
     assert_eq!(after.fsyncs - before.fsyncs, 2, "1000 appends");
@@ -222,7 +222,7 @@ async fn nothing_is_called_durable_before_its_sync() {
     knocks.recv_timeout(PATIENCE).expect("the sync");
     // The power fails while the sync is under way.
     disk.crash(None);
-    leave.send(()).expect("the sync");
+    leave.send_timeout((), PATIENCE).expect("the sync");
     assert!(events.failure().await.contains("the process has ended"));
     assert_eq!(read_back(&disk).expect("a sound log").0, []);
 }
