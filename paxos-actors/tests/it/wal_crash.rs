@@ -240,7 +240,7 @@ impl Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn what_was_durable_is_found_in_order_and_nothing_is_invented(
@@ -254,7 +254,8 @@ proptest! {
                 Event::Append { sizes, commit } => {
                     let slots = life.next_slot..;
                     life.next_slot += sizes.len() as u64;
-                    let records: Vec<_> = slots.zip(sizes).map(|(s, size)| voted(s, size)).collect();
+                    let records = slots.zip(sizes).map(|(slot, size)| voted(slot, size));
+                    let records: Vec<_> = records.collect();
                     life.append(&records, commit)
                 }
                 Event::Trim => {

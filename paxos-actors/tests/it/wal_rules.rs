@@ -106,8 +106,10 @@ fn damage_to_a_segment_that_has_a_successor_halts() {
     );
     flip(&disk, FIRST, last + 100, 0);
     flip(&disk, SECOND, 50, 0);
+    let error = refusal(&disk);
     assert!(
-        matches!(refusal(&disk), WalError::Corrupt { path, offset: 0, .. } if path.ends_with(SECOND))
+        matches!(&error, WalError::Corrupt { path, offset: 0, .. } if path.ends_with(SECOND)),
+        "{error}"
     );
 }
 
