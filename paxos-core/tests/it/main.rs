@@ -1,3 +1,4 @@
 //! Tests of the rules of Multi-Paxos, in one binary.
 
 mod synod;
+mod tables;
