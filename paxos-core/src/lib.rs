@@ -56,6 +56,7 @@ mod roster;
 pub mod session;
 pub mod slot;
 pub mod state;
+pub mod synod;
 
 pub use acceptor::{Acceptor, AcceptorOptions, AcceptorStatus};
 pub use ballot::{Ballot, Incarnation, MemberId, NodeId};
