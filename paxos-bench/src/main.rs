@@ -1,0 +1,94 @@
+//! The `paxos-bench` command.
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use paxos_bench::check::{self, History, Model, Verdict};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Puts the key-value store under strain, and judges what it did.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Is a recorded history linearizable? Exit code 0: yes; 1: no; 3: not judged in time.
+    Check {
+        /// The history.
+        file: PathBuf,
+        /// What it is written in, and of what kind of object it tells.
+        #[arg(long, value_enum)]
+        format: Format,
+        /// Give up after so many seconds.
+        #[arg(long, default_value_t = 60)]
+        limit_s: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// A Jepsen log of one register with read, write and compare-and-swap.
+    JepsenEtcd,
+    /// EDN, one map a line, of strings by key with get, put and append.
+    KvEdn,
+    /// JSON, one event a line, of the key-value store: get, put, delete and compare-and-swap.
+    Json,
+}
+
+const NOT_JUDGED: u8 = 3;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Check { file, format, limit_s } => {
+            let limit = Duration::from_secs(limit_s);
+            run_check(&file, format, limit).unwrap_or_else(|error| {
+                eprintln!("error: {error:#}");
+                ExitCode::from(USAGE)
+            })
+        }
+    }
+}
+
+fn run_check(file: &PathBuf, format: Format, limit: Duration) -> anyhow::Result<ExitCode> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
+    let wrong = || format!("{name} is no history of this format");
+    Ok(match format {
+        Format::JepsenEtcd => {
+            let history = check::parse_jepsen_etcd(&text).with_context(wrong)?;
+            judge(&check::RegisterModel, &history, limit)
+        }
+        Format::KvEdn => {
+            let history = check::parse_kv_edn(&text).with_context(wrong)?;
+            judge(&check::AppendModel, &history, limit)
+        }
+        Format::Json => {
+            let history = check::parse_json(&text).with_context(wrong)?;
+            judge(&check::KvModel, &history, limit)
+        }
+    })
+}
+
+fn judge<M: Model>(model: &M, history: &History<M::Input, M::Output>, limit: Duration) -> ExitCode {
+    let size = format!("{} operations on {} keys", history.len(), history.keys().count());
+    match check::check(model, history, limit) {
+        Verdict::Linearizable => {
+            println!("linearizable: {size}");
+            ExitCode::SUCCESS
+        }
+        Verdict::NotLinearizable(counter_example) => {
+            print!("{counter_example}");
+            ExitCode::FAILURE
+        }
+        Verdict::Unknown => {
+            println!("unknown: {size} were not judged within {} s", limit.as_secs());
+            ExitCode::from(NOT_JUDGED)
+        }
+    }
+}
