@@ -1,11 +1,17 @@
-//! The acceptor: promises and votes.
+//! The acceptor: promises and votes ("Paxos Made Simple", section 2.2), and keeps what was chosen.
 
-use crate::ballot::{Ballot, MemberId};
+mod held;
+
+use self::held::Held;
+use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{ClusterId, Configuration, Layout, Limits, Now, Timing};
-use crate::message::AcceptorMsg;
+use crate::entry::{Entry, Vote};
+use crate::message::{AcceptorMsg, Entries, LearnerMsg, ProposerMsg, RoleName};
 use crate::record::Record;
-use crate::role::{Output, Role};
-use crate::slot::Slot;
+use crate::role::{Outgoing, Output, Role};
+use crate::roster::Formation;
+use crate::slot::{Slot, SlotRange};
+use alloc::vec::Vec;
 
 /// What an acceptor is made with.
 #[derive(Clone, Debug)]
@@ -36,36 +42,256 @@ pub struct AcceptorStatus {
 }
 
 /// The acceptor.
+///
+/// Durable, by [`Record`]: the roster, the promise, the votes, and what of them is chosen.
 #[derive(Debug)]
 pub struct Acceptor {
     options: AcceptorOptions,
+    formation: Formation,
+    promised: Ballot,
+    held: Held,
+    /// Chosen, and not yet in the log: it rides in the next frame, and nobody waits for it (R8).
+    unlogged: Vec<Record>,
+    /// The latest slots in a row that were voted for in one ballot: what `Accepted` tells.
+    run: (Ballot, SlotRange),
+    /// The leader heard last, and when (R9).
+    heard: Option<(Ballot, Now)>,
+    /// A leader counted every slot below as chosen.
+    target: Slot,
+    fetched_at: Now,
+    fetches: usize,
+    introduced_at: Option<Now>,
 }
 
 impl Acceptor {
     /// An acceptor with an empty log; what the log holds is replayed into it.
     pub fn new(options: AcceptorOptions) -> Acceptor {
-        Acceptor { options }
+        Acceptor {
+            formation: Formation::new(options.me, options.layout.clone()),
+            options,
+            promised: Ballot::ZERO,
+            held: Held::default(),
+            unlogged: Vec::new(),
+            run: Default::default(),
+            heard: None,
+            target: Slot::ZERO,
+            fetched_at: Now(0),
+            fetches: 0,
+            introduced_at: None,
+        }
     }
 
     /// What it tells about itself.
     pub fn status(&self) -> AcceptorStatus {
         AcceptorStatus {
-            promised: Ballot::ZERO,
-            trimmed: Slot::ZERO,
-            chosen_below: Slot::ZERO,
-            cluster: None,
-            formed: false,
+            promised: self.promised,
+            trimmed: self.held.trimmed(),
+            chosen_below: self.held.chosen_below(),
+            cluster: self.formation.roster().map(Configuration::cluster_id),
+            formed: self.configuration().is_some(),
         }
     }
 
-    /// The roster that it stored.
+    /// The configuration under which it votes: none before the cluster has formed.
     pub fn configuration(&self) -> Option<&Configuration> {
-        None
+        self.formation.configuration()
     }
 
     /// Itself.
     pub fn me(&self) -> MemberId {
         self.options.me
+    }
+
+    fn introduced(
+        &mut self,
+        from: MemberId,
+        stored: Option<ClusterId>,
+        formed: bool,
+        out: &mut Output<Record>,
+    ) {
+        if let Some(record) = self.formation.introduced(from, stored, formed) {
+            self.record(record, out);
+            self.introduce(out);
+        } else if !formed && self.configuration().is_some() {
+            out.send(from.node, self.formation.introduction());
+        }
+    }
+
+    fn introduce(&self, out: &mut Output<Record>) {
+        for &node in self.formation.acceptors() {
+            out.send(node, self.formation.introduction());
+        }
+    }
+
+    /// R9: consents to a campaign unless it hears a live leader; changes nothing.
+    fn poll(&self, now: Now, from: MemberId, attempt: u64, out: &mut Output<Record>) {
+        let Some(configuration) = self.configuration() else { return };
+        let live = self.heard.is_some_and(|(leader, at)| {
+            leader.node != from.node && now.since(at) < self.options.timing.election_timeout_us()
+        });
+        let consent = configuration.has_proposer(from) && !live;
+        out.send(from.node, ProposerMsg::Polled { attempt, consent, promised: self.promised });
+    }
+
+    /// Phase 1b: promises, and tells every vote that is not known to be chosen.
+    fn prepare(&mut self, from: MemberId, ballot: Ballot, out: &mut Output<Record>) {
+        if ballot < self.promised {
+            return self.reject(from, ballot, out);
+        }
+        if ballot > self.promised {
+            self.record(Record::Promised(ballot), out);
+        }
+        for part in self.held.promise(self.options.limits.part_bytes_max) {
+            out.send(from.node, ProposerMsg::Promise { ballot, part });
+        }
+    }
+
+    /// Phase 2b: votes, unless it has promised not to.
+    fn accept(
+        &mut self,
+        from: MemberId,
+        ballot: Ballot,
+        slot: Slot,
+        entry: Entry,
+        out: &mut Output<Record>,
+    ) {
+        if ballot < self.promised {
+            return self.reject(from, ballot, out);
+        }
+        if slot < self.held.chosen_below() {
+            // R5: what is chosen there is what this ballot proposes, so the vote needs no storing.
+            if ballot > self.promised {
+                self.record(Record::Promised(ballot), out);
+            }
+        } else if self.held.voted(slot) != Some(ballot) {
+            let vote = Vote { ballot, entry };
+            self.feed(slot, &vote, out);
+            self.record(Record::Voted { slot, vote }, out);
+        }
+        self.extend_run(ballot, slot);
+        out.send(from.node, ProposerMsg::Accepted { ballot, slots: self.run.1 });
+    }
+
+    /// A leader at or above the promise lives (R9), and says what is chosen.
+    fn hear(&mut self, now: Now, ballot: Ballot, chosen: SlotRange) {
+        if ballot >= self.promised {
+            self.heard = Some((ballot, now));
+            if chosen.below <= Slot::MAX {
+                self.chosen(now, ballot, chosen);
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, from: MemberId, ballot: Ballot, round: u64, out: &mut Output<Record>) {
+        if ballot < self.promised {
+            return self.reject(from, ballot, out);
+        }
+        if ballot > self.promised {
+            self.record(Record::Promised(ballot), out);
+        }
+        let chosen_below = self.held.chosen_below();
+        out.send(from.node, ProposerMsg::HeartbeatAck { ballot, round, chosen_below });
+    }
+
+    /// R8: what the leader counted as chosen is chosen here, as far as the votes are of its ballot.
+    fn chosen(&mut self, now: Now, ballot: Ballot, slots: SlotRange) {
+        self.target = self.target.max(slots.below);
+        let slots = self.held.reach(ballot, slots);
+        if !slots.is_empty() {
+            let record = Record::Chosen { ballot, slots };
+            self.replay(record.clone());
+            self.fetched_at = now;
+            match self.unlogged.last_mut() {
+                Some(Record::Chosen { ballot: b, slots: s }) if *b == ballot => {
+                    s.below = slots.below;
+                }
+                _ => self.unlogged.push(record),
+            }
+        }
+    }
+
+    fn fetch(&self, from: MemberId, first: Slot, role: RoleName, out: &mut Output<Record>) {
+        let entries = self.held.entries(first, self.options.limits.part_bytes_max);
+        match role {
+            RoleName::Learner => out.send(from.node, LearnerMsg::Entries(entries)),
+            RoleName::Acceptor => out.send(from.node, AcceptorMsg::Entries(entries)),
+            RoleName::Proposer | RoleName::Client => {}
+        }
+    }
+
+    fn fetched(&mut self, now: Now, from: MemberId, fetched: Entries, out: &mut Output<Record>) {
+        let before = self.held.chosen_below();
+        if fetched.from > before {
+            return;
+        }
+        let skip = before.since(fetched.from) as usize;
+        for entry in fetched.entries.into_iter().skip(skip) {
+            let slot = self.held.chosen_below();
+            self.record(Record::Learned { slot, entry }, out);
+        }
+        self.target = self.target.max(fetched.chosen_below);
+        if self.held.chosen_below() > before {
+            self.fetched_at = now;
+            if self.held.chosen_below() < fetched.chosen_below {
+                self.ask(from.node, out);
+            }
+        }
+    }
+
+    /// Asks another acceptor for the chosen entries that this one missed.
+    fn fill_holes(&mut self, now: Now, out: &mut Output<Record>) {
+        let patience = self.options.timing.heartbeat_us();
+        if self.target <= self.held.chosen_below() || now.since(self.fetched_at) < patience {
+            return;
+        }
+        let me = self.options.me.node;
+        let others = self.formation.acceptors().iter().filter(|&&node| node != me);
+        let others: Vec<NodeId> = others.copied().collect();
+        if !others.is_empty() {
+            self.fetched_at = now;
+            self.fetches += 1;
+            self.ask(others[self.fetches % others.len()], out);
+        }
+    }
+
+    fn ask(&self, node: NodeId, out: &mut Output<Record>) {
+        let from = self.held.chosen_below();
+        out.send(node, AcceptorMsg::Fetch { from, role: RoleName::Acceptor });
+    }
+
+    fn reject(&self, from: MemberId, ballot: Ballot, out: &mut Output<Record>) {
+        out.send(from.node, ProposerMsg::Reject { ballot, promised: self.promised });
+    }
+
+    fn feed(&self, slot: Slot, vote: &Vote, out: &mut Output<Record>) {
+        let me = self.options.me.node;
+        let learners = self.configuration().into_iter().flat_map(|c| &c.learners);
+        for feed in learners.filter(|feed| feed.acceptor == me) {
+            let msg = LearnerMsg::Voted { slot, vote: vote.clone() };
+            out.feed.push(Outgoing { to: feed.learner, packet: msg.into() });
+        }
+    }
+
+    fn extend_run(&mut self, ballot: Ballot, slot: Slot) {
+        let (of, run) = &mut self.run;
+        if *of == ballot && slot == run.below {
+            run.below = slot.next();
+        } else if *of != ballot || !run.contains(slot) {
+            self.run = (ballot, SlotRange::new(slot, slot.next()));
+        }
+    }
+
+    /// Applies a record and has it logged, behind what was chosen in the meantime.
+    fn record(&mut self, record: Record, out: &mut Output<Record>) {
+        out.records.append(&mut self.unlogged);
+        self.replay(record.clone());
+        out.records.push(record);
+    }
+
+    /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
+    fn heeds(&self, from: MemberId, ballot: Ballot) -> bool {
+        let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
+        invited && ballot.node == from.node && ballot.is_sound()
     }
 }
 
@@ -73,9 +299,81 @@ impl Role for Acceptor {
     type Msg = AcceptorMsg;
     type Record = Record;
 
-    fn receive(&mut self, _: Now, _: MemberId, _: AcceptorMsg, _: &mut Output<Record>) {}
+    fn receive(&mut self, now: Now, from: MemberId, msg: AcceptorMsg, out: &mut Output<Record>) {
+        match msg {
+            AcceptorMsg::Introduce { stored, formed } => self.introduced(from, stored, formed, out),
+            AcceptorMsg::AskRoster { role } => {
+                let Some(roster) = self.configuration().cloned() else { return };
+                match role {
+                    RoleName::Proposer => out.send(from.node, ProposerMsg::Roster(roster)),
+                    RoleName::Learner => out.send(from.node, LearnerMsg::Roster(roster)),
+                    RoleName::Acceptor | RoleName::Client => {}
+                }
+            }
+            AcceptorMsg::Poll { attempt } => self.poll(now, from, attempt, out),
+            AcceptorMsg::Prepare { ballot } => {
+                if self.heeds(from, ballot) {
+                    self.prepare(from, ballot, out);
+                }
+            }
+            AcceptorMsg::Accept { ballot, slot, entry, chosen } => {
+                if self.heeds(from, ballot) && slot < Slot::MAX {
+                    self.accept(from, ballot, slot, entry, out);
+                    self.hear(now, ballot, chosen);
+                }
+            }
+            AcceptorMsg::Heartbeat { ballot, round, chosen } => {
+                if self.heeds(from, ballot) {
+                    self.hear(now, ballot, chosen);
+                    self.heartbeat(from, ballot, round, out);
+                }
+            }
+            AcceptorMsg::Fetch { from: first, role } => {
+                if self.configuration().is_some() {
+                    self.fetch(from, first, role, out);
+                }
+            }
+            AcceptorMsg::Entries(entries) => {
+                if self.configuration().is_some_and(|c| c.bit(from) != 0) {
+                    self.fetched(now, from, entries, out);
+                }
+            }
+        }
+    }
 
-    fn tick(&mut self, _: Now, _: &mut Output<Record>) {}
+    fn tick(&mut self, now: Now, out: &mut Output<Record>) {
+        if self.configuration().is_some() {
+            return self.fill_holes(now, out);
+        }
+        let patience = self.options.timing.heartbeat_us();
+        if self.introduced_at.is_none_or(|at| now.since(at) >= patience) {
+            self.introduced_at = Some(now);
+            self.introduce(out);
+        }
+    }
 
-    fn replay(&mut self, _: Record) {}
+    /// # Panics
+    /// If the record contradicts what came before it: a promise that falls, a second roster, chosen
+    /// slots out of order. The log is damaged, or the rules are; going on would be worse.
+    fn replay(&mut self, record: Record) {
+        match record {
+            Record::Roster(roster) => self.formation.replay_roster(roster),
+            Record::Formed => self.formation.replay_formed(),
+            Record::Promised(ballot) => {
+                assert!(ballot > self.promised, "a promise never falls (invariant 2)");
+                self.promised = ballot;
+            }
+            Record::Voted { slot, vote } => {
+                assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
+                self.promised = vote.ballot;
+                self.held.vote(slot, vote);
+            }
+            Record::Chosen { ballot, slots } => {
+                assert_eq!(self.held.reach(ballot, slots), slots, "chosen by votes of its ballot");
+                self.held.choose(slots);
+            }
+            Record::Learned { slot, entry } => self.held.learn(slot, entry),
+            Record::Trimmed { below } => self.held.trim(below),
+        }
+    }
 }

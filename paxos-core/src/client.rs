@@ -1,10 +1,18 @@
-//! The client: numbers its calls, sends them, and sends them again.
+//! The client: numbers its calls, sends them, and sends them again until their fate is known.
 
+mod call;
+mod session;
+
+use self::call::{Call, Work};
+use self::session::{Opening, Session};
 use crate::ballot::{MemberId, NodeId};
 use crate::config::{Limits, Now};
-use crate::entry::SessionId;
-use crate::message::ClientMsg;
+use crate::entry::{Body, Command, SessionId};
+use crate::message::{ClientMsg, LearnerMsg, ProposerMsg, Refused, Reply};
+use crate::rng::Rng;
 use crate::role::{NoRecord, Output, Role};
+use alloc::collections::BTreeMap;
+use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
@@ -67,48 +75,273 @@ impl fmt::Display for Ticket {
 }
 
 /// The client.
+///
+/// Writes belong to a session, which it opens with its first write, and again when it was silent
+/// for so long that the cluster may have closed it. A session gives each write a sequence number;
+/// with it the cluster recognises a repetition, so that a write can be sent as often as it takes.
 #[derive(Debug)]
 pub struct Client {
     options: ClientOptions,
+    rng: Rng,
+    calls: BTreeMap<CallId, Call>,
+    /// The calls of the writes that were numbered, by number.
+    numbered: BTreeMap<(SessionId, u64), CallId>,
+    finished: Vec<(CallId, Outcome)>,
+    next_call: u64,
+    session: Session,
+    /// A write waits for a number: for a session, or for room in its window.
+    blocked: bool,
+    /// The place in `options.nodes` where calls are sent first.
+    preferred: usize,
 }
 
 impl Client {
-    /// A client without a session; it opens one with its first command.
+    /// A client without a session; it opens one with its first write.
+    ///
+    /// # Panics
+    /// If `options.nodes` is empty.
     pub fn new(options: ClientOptions) -> Client {
-        Client { options }
+        assert!(!options.nodes.is_empty(), "a client needs a node to send to");
+        let mut rng = Rng::new(options.seed);
+        Client {
+            calls: BTreeMap::new(),
+            numbered: BTreeMap::new(),
+            finished: Vec::new(),
+            // A node that served a former life of this client must not take a new read for an old.
+            next_call: rng.next_u64() >> 1,
+            session: Session::None,
+            blocked: false,
+            preferred: 0,
+            rng,
+            options,
+        }
     }
 
     /// Has `value` run on the state machine, exactly once. Ends no later than `deadline`.
-    pub fn write(&mut self, _: Now, _: Bytes, _deadline: Now, _: &mut Output<NoRecord>) -> CallId {
-        CallId(0)
+    pub fn write(
+        &mut self,
+        now: Now,
+        value: Bytes,
+        deadline: Now,
+        out: &mut Output<NoRecord>,
+    ) -> CallId {
+        self.call(now, Work::Write { value, number: None }, deadline, out)
     }
 
     /// Asks `query` of state that has all that was acknowledged before now.
-    pub fn read(&mut self, _: Now, _: Bytes, _deadline: Now, _: &mut Output<NoRecord>) -> CallId {
-        CallId(0)
+    pub fn read(
+        &mut self,
+        now: Now,
+        query: Bytes,
+        deadline: Now,
+        out: &mut Output<NoRecord>,
+    ) -> CallId {
+        self.call(now, Work::Read { query }, deadline, out)
     }
 
     /// The connection to `node` was lost: what waits for it is sent elsewhere.
-    pub fn unreachable(&mut self, _: Now, _node: NodeId, _: &mut Output<NoRecord>) {}
+    pub fn unreachable(&mut self, now: Now, node: NodeId, out: &mut Output<NoRecord>) {
+        if self.options.nodes.get(self.preferred) == Some(&node) {
+            self.preferred = (self.preferred + 1) % self.options.nodes.len();
+        }
+        for call in self.calls.values_mut().filter(|call| call.target() == Some(node)) {
+            call.retry_soon(now);
+        }
+        if let Session::Opening(opening) = &mut self.session
+            && opening.target == node
+        {
+            opening.retry_at = now;
+        }
+        self.advance(now, out);
+    }
 
     /// The calls that ended since this was asked last. Ask after every step.
     pub fn finished(&mut self) -> Vec<(CallId, Outcome)> {
-        Vec::new()
+        core::mem::take(&mut self.finished)
     }
 
     /// Itself.
     pub fn me(&self) -> MemberId {
         self.options.me
     }
+
+    fn call(&mut self, now: Now, work: Work, deadline: Now, out: &mut Output<NoRecord>) -> CallId {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        if self.calls.len() >= self.options.limits.calls_max {
+            self.finished.push((id, Outcome::NotApplied(Refusal::TooManyCalls)));
+            return id;
+        }
+        self.calls.insert(id, Call::new(work, deadline));
+        self.session.close_if_stale(now, self.options.limits.session_ttl_ms);
+        self.attempt(now, id, out);
+        id
+    }
+
+    /// Sends one call, if it can be sent now.
+    fn attempt(&mut self, now: Now, id: CallId, out: &mut Output<NoRecord>) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let nodes = &self.options.nodes;
+        if call.timed_out() == Some(nodes[self.preferred]) {
+            self.preferred = (self.preferred + 1) % nodes.len();
+        }
+        let target = nodes[self.preferred];
+        let packet = match &mut call.work {
+            Work::Read { query } => LearnerMsg::Read { id: id.0, query: query.clone() }.into(),
+            Work::Write { value, number } => {
+                if number.is_none() {
+                    *number = self.session.number(&self.options.limits, &self.numbered);
+                }
+                let Some((session, sequence)) = *number else {
+                    self.blocked = true;
+                    return self.open_session(now, out);
+                };
+                self.numbered.insert((session, sequence), id);
+                // What is answered is no longer numbered: all below the lowest number is acked.
+                let first = self.numbered.range((session, 0)..).next();
+                let acked_below = first.map_or(sequence, |(&(_, lowest), _)| lowest);
+                let value = value.clone();
+                let body = Body::Run { session, sequence, acked_below, value };
+                propose(self.options.me.node, target, body).into()
+            }
+        };
+        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
+        call.sent(now, target, self.options.retry_us, jitter);
+        out.mail.push(crate::role::Outgoing { to: target, packet });
+    }
+
+    fn open_session(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        match &mut self.session {
+            Session::Open { .. } => return,
+            Session::Opening(opening) if now < opening.retry_at => return,
+            Session::Opening(opening) => opening.attempts += 1,
+            Session::None => {
+                let nonce = self.rng.next_u64();
+                self.session = Session::Opening(Opening::new(nonce));
+            }
+        }
+        let Session::Opening(opening) = &mut self.session else { return };
+        let nodes = &self.options.nodes;
+        if opening.attempts > 0 && opening.target == nodes[self.preferred] {
+            self.preferred = (self.preferred + 1) % nodes.len();
+        }
+        opening.target = nodes[self.preferred];
+        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
+        opening.retry_at = now.plus((self.options.retry_us << opening.attempts.min(4)) + jitter);
+        let body = Body::Register { nonce: opening.nonce };
+        out.send(opening.target, propose(self.options.me.node, opening.target, body));
+    }
+
+    /// Sends what is due, and ends what has waited for too long.
+    fn advance(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        let over = self.calls.iter().filter(|(_, call)| now >= call.deadline);
+        for id in over.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.give_up(id);
+        }
+        let due = self.calls.iter().filter(|(_, call)| call.is_due(now));
+        for id in due.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.attempt(now, id, out);
+        }
+    }
+
+    fn give_up(&mut self, id: CallId) {
+        let outcome = self.calls.get(&id).map(Call::fate);
+        if let Some(outcome) = outcome {
+            self.finish(id, outcome);
+        }
+    }
+
+    fn finish(&mut self, id: CallId, outcome: Outcome) {
+        if let Some(call) = self.calls.remove(&id) {
+            if let Work::Write { number: Some(number), .. } = call.work {
+                self.numbered.remove(&number);
+            }
+            self.finished.push((id, outcome));
+        }
+    }
+
+    fn replied(&mut self, now: Now, session: SessionId, sequence: u64, reply: Reply) {
+        let Some(&id) = self.numbered.get(&(session, sequence)) else { return };
+        self.session.used(now, session);
+        match reply {
+            Reply::Applied(result) => self.finish(id, Outcome::Done(result)),
+            Reply::Expired | Reply::OutOfWindow => {
+                // Nothing was done this time; an earlier attempt may have been applied.
+                self.session.close(session);
+                self.finish(id, Outcome::Unknown(Ticket { session, sequence }));
+            }
+        }
+    }
+
+    fn busy(&mut self, now: Now, refused: Vec<Refused>, retry_after_ms: u64) {
+        let retry_at = now.plus(retry_after_ms.min(10_000) * 1000);
+        for refused in refused {
+            match refused {
+                Refused::Register { nonce } => match &mut self.session {
+                    Session::Opening(opening) if opening.nonce == nonce => {
+                        opening.retry_at = retry_at;
+                    }
+                    _ => {}
+                },
+                Refused::Run { session, sequence } => {
+                    let id = self.numbered.get(&(session, sequence));
+                    if let Some(call) = id.and_then(|id| self.calls.get_mut(id)) {
+                        call.refused(retry_at);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn propose(client: NodeId, learner: NodeId, body: Body) -> ProposerMsg {
+    ProposerMsg::Propose { commands: vec![Command { client, learner, body }], hops: 0 }
 }
 
 impl Role for Client {
     type Msg = ClientMsg;
     type Record = NoRecord;
 
-    fn receive(&mut self, _: Now, _: MemberId, _: ClientMsg, _: &mut Output<NoRecord>) {}
+    fn receive(&mut self, now: Now, _: MemberId, msg: ClientMsg, out: &mut Output<NoRecord>) {
+        match msg {
+            ClientMsg::Registered { nonce, session } => {
+                if self.session.open(now, nonce, session) {
+                    self.advance(now, out);
+                }
+            }
+            ClientMsg::NotRegistered { nonce } => {
+                let wait = self.options.retry_us / 1000;
+                self.busy(now, vec![Refused::Register { nonce }], wait);
+            }
+            ClientMsg::Reply { session, sequence, reply } => {
+                self.replied(now, session, sequence, reply);
+                if core::mem::take(&mut self.blocked) {
+                    self.advance(now, out);
+                }
+            }
+            ClientMsg::Busy { refused, retry_after_ms } => self.busy(now, refused, retry_after_ms),
+            ClientMsg::ReadReply { id, result } => {
+                if matches!(self.calls.get(&CallId(id)), Some(Call { work: Work::Read { .. }, .. }))
+                {
+                    self.finish(CallId(id), Outcome::Done(result));
+                }
+            }
+            ClientMsg::ReadBusy { id, retry_after_ms } => {
+                let retry_at = now.plus(retry_after_ms.min(10_000) * 1000);
+                if let Some(call) = self.calls.get_mut(&CallId(id)) {
+                    call.refused(retry_at);
+                }
+            }
+            ClientMsg::LeaderHint { leader } => {
+                let at = self.options.nodes.iter().position(|&node| node == leader);
+                self.preferred = at.unwrap_or(self.preferred);
+            }
+        }
+    }
 
-    fn tick(&mut self, _: Now, _: &mut Output<NoRecord>) {}
+    fn tick(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        self.advance(now, out);
+    }
 
     fn replay(&mut self, record: NoRecord) {
         match record {}

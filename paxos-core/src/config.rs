@@ -113,6 +113,12 @@ impl Configuration {
         self.acceptors.iter().position(|&m| m == member).map_or(0, |i| 1 << i)
     }
 
+    /// Whether `member` may propose. Where its node has an acceptor too, the incarnation is known.
+    pub fn has_proposer(&self, member: MemberId) -> bool {
+        let known = self.acceptors.iter().find(|m| m.node == member.node);
+        self.proposers.contains(&member.node) && known.is_none_or(|&m| m == member)
+    }
+
     /// The layout that this configuration fills.
     pub fn layout(&self) -> Layout {
         Layout {

@@ -1,4 +1,25 @@
 //! The rules of Multi-Paxos as deterministic state machines.
+//!
+//! ```
+//! use paxos_core::*;
+//!
+//! let layout = Layout::full(&[NodeId(1)]).unwrap();
+//! let me = MemberId { node: NodeId(1), incarnation: Incarnation(7) };
+//! let (timing, limits) = (Timing::default(), Limits::default());
+//! let mut acceptor = Acceptor::new(AcceptorOptions { me, layout, timing, limits });
+//! let mut out = Output::new();
+//! acceptor.tick(Now(0), &mut out); // introduces itself to the other first members
+//! assert_eq!(out.mail[0].to, NodeId(1));
+//! ```
+//!
+//! A [`Role`] takes messages and the time, and gives back an [`Output`]: records for the log, and
+//! mail that may leave when they are durable, which the [`Gate`] sees to. The four roles are
+//! [`Acceptor`], [`Proposer`], [`Learner`] and [`Client`]; they talk only by the messages of
+//! [`message`], which is the file to open first.
+//!
+//! What is deliberately not here: clocks, disks, sockets, threads, logging, randomness but an
+//! injected seed, and iteration in hash order. What drives the roles (`paxos-actors`, a simulator,
+//! a test) decides what time it is, what is durable and what arrives.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -8,6 +29,7 @@ pub mod acceptor;
 pub mod ballot;
 pub mod client;
 pub mod config;
+pub mod digest;
 pub mod entry;
 pub mod gate;
 pub mod learner;
@@ -17,6 +39,8 @@ pub mod quorum;
 pub mod record;
 pub mod rng;
 pub mod role;
+mod roster;
+pub mod session;
 pub mod slot;
 pub mod state;
 
@@ -35,5 +59,6 @@ pub use proposer::{Proposer, ProposerOptions, ProposerStatus};
 pub use quorum::Quorums;
 pub use record::Record;
 pub use role::{NoRecord, Outgoing, Output, Role};
+pub use session::{Sessions, Verdict};
 pub use slot::{Slot, SlotRange};
 pub use state::{Applied, StateMachine};

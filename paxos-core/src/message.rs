@@ -49,10 +49,8 @@ pub enum AcceptorMsg {
         /// The role of the asker.
         role: RoleName,
     },
-    /// Would you promise? Changes nothing (rule R9).
+    /// Would a campaign be welcome? Changes nothing (rule R9).
     Poll {
-        /// The ballot that would be campaigned with.
-        ballot: Ballot,
         /// Tells the candidate's polls apart.
         attempt: u64,
     },
@@ -106,13 +104,11 @@ pub enum ProposerMsg {
     },
     /// The answer to `Poll`.
     Polled {
-        /// The ballot of the poll.
-        ballot: Ballot,
         /// The attempt of the poll.
         attempt: u64,
-        /// Whether the acceptor would promise.
+        /// Whether the acceptor hears no live leader, and would welcome a campaign.
         consent: bool,
-        /// The acceptor's promise.
+        /// The acceptor's promise: a campaign must be in a higher ballot.
         promised: Ballot,
     },
     /// Phase 1b, in parts that fit a frame.

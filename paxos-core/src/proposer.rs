@@ -1,10 +1,29 @@
-//! The proposer: orders commands, and leads when it must.
+//! The proposer: takes commands, follows a leader, and becomes one when it must.
+//!
+//! Open [`Stance`] first: what a proposer does at a time is one variant, which owns its data
+//! ("Paxos Made Moderately Complex": scouts and commanders).
 
+mod campaign;
+mod common;
+mod follow;
+mod lead;
+mod promises;
+mod rounds;
+
+use self::campaign::Campaign;
+use self::common::Common;
+use self::follow::Follow;
+use self::lead::Lead;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{Layout, Limits, Now, Timing};
-use crate::message::ProposerMsg;
+use crate::entry::Command;
+use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
 use crate::role::{NoRecord, Output, Role};
 use crate::slot::Slot;
+use alloc::vec::Vec;
+
+/// Mail between proposers is forwarded at most this often.
+const HOPS_MAX: u8 = 2;
 
 /// What a proposer is made with.
 #[derive(Clone, Debug)]
@@ -30,7 +49,7 @@ pub struct ProposerOptions {
 pub struct ProposerStatus {
     /// `follow`, `campaign` or `lead`.
     pub stance: &'static str,
-    /// The ballot that it follows, campaigns with or leads.
+    /// The ballot that it follows, campaigns with or leads; [`Ballot::ZERO`] where there is none.
     pub ballot: Ballot,
     /// The node of the leader, where it knows one.
     pub leader: Option<NodeId>,
@@ -43,29 +62,123 @@ pub struct ProposerStatus {
 /// The proposer.
 #[derive(Debug)]
 pub struct Proposer {
-    options: ProposerOptions,
+    common: Common,
+    stance: Stance,
+}
+
+#[derive(Debug)]
+enum Stance {
+    Follow(Follow),
+    Campaign(Campaign),
+    Lead(Lead),
 }
 
 impl Proposer {
     /// A proposer that follows nobody yet.
     pub fn new(options: ProposerOptions) -> Proposer {
-        Proposer { options }
+        Proposer { common: Common::new(options), stance: Stance::Follow(Follow::at_boot()) }
     }
 
     /// What it tells about itself.
     pub fn status(&self) -> ProposerStatus {
-        ProposerStatus {
-            stance: "follow",
-            ballot: Ballot::ZERO,
-            leader: None,
-            chosen_below: Slot::ZERO,
-            campaigns: 0,
-        }
+        let (stance, ballot, leader, chosen_below) = match &self.stance {
+            Stance::Follow(follow) => match follow.leader() {
+                Some(ballot) => ("follow", ballot, Some(ballot.node), Slot::ZERO),
+                None => ("follow", Ballot::ZERO, None, Slot::ZERO),
+            },
+            Stance::Campaign(campaign) => {
+                ("campaign", campaign.asked().unwrap_or_default(), None, Slot::ZERO)
+            }
+            Stance::Lead(lead) => {
+                ("lead", lead.ballot(), Some(self.common.me().node), lead.chosen_below())
+            }
+        };
+        ProposerStatus { stance, ballot, leader, chosen_below, campaigns: self.common.campaigns }
     }
 
     /// Itself.
     pub fn me(&self) -> MemberId {
-        self.options.me
+        self.common.me()
+    }
+
+    /// R15: any proposer takes any command.
+    fn propose(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        mut commands: Vec<Command>,
+        hops: u8,
+        out: &mut Output<NoRecord>,
+    ) {
+        if hops == 0 {
+            for command in &mut commands {
+                command.learner = self.common.options.learner;
+            }
+        }
+        match &mut self.stance {
+            Stance::Follow(follow) => match follow.leader() {
+                Some(leader) if hops < HOPS_MAX && leader.node != from.node => {
+                    if hops == 0 {
+                        let leader = leader.node;
+                        out.send(from.node, ClientMsg::LeaderHint { leader });
+                    }
+                    self.common.forward(leader.node, commands, hops + 1, out);
+                }
+                _ => self.common.enqueue(commands, out),
+            },
+            Stance::Campaign(_) => self.common.enqueue(commands, out),
+            Stance::Lead(lead) => {
+                self.common.enqueue(commands, out);
+                lead.pump(&mut self.common, now, out);
+            }
+        }
+    }
+
+    fn ask_read_index(
+        &mut self,
+        now: Now,
+        learner: NodeId,
+        id: u64,
+        hops: u8,
+        out: &mut Output<NoRecord>,
+    ) {
+        match &mut self.stance {
+            Stance::Follow(follow) => {
+                if let Some(leader) = follow.leader().filter(|_| hops < HOPS_MAX) {
+                    let hops = hops + 1;
+                    out.send(leader.node, ProposerMsg::AskReadIndex { learner, id, hops });
+                }
+            }
+            // The learner asks again.
+            Stance::Campaign(_) => {}
+            Stance::Lead(lead) => lead.ask_read_index(&self.common, now, learner, id, out),
+        }
+    }
+
+    /// Another proposer leads: follow it, unless this one has asked for a higher ballot since.
+    fn led(&mut self, now: Now, ballot: Ballot, out: &mut Output<NoRecord>) {
+        self.common.see(ballot);
+        let mine = match &self.stance {
+            Stance::Follow(follow) => follow.leader(),
+            Stance::Campaign(campaign) => campaign.asked(),
+            Stance::Lead(lead) => Some(lead.ballot()),
+        };
+        if mine.is_none_or(|mine| mine <= ballot) {
+            self.common.failures = 0;
+            self.stance = Stance::Follow(Follow::leader_heard(&mut self.common, now, ballot));
+            let commands = self.common.drain_queue();
+            self.common.forward(ballot.node, commands, 1, out);
+        }
+    }
+
+    fn ask_roster(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        let patience = self.common.options.timing.heartbeat_us();
+        if self.common.asked_at.is_none_or(|at| now.since(at) >= patience) {
+            self.common.asked_at = Some(now);
+            for &node in &self.common.options.layout.acceptors {
+                out.send(node, AcceptorMsg::AskRoster { role: RoleName::Proposer });
+            }
+        }
     }
 }
 
@@ -73,9 +186,89 @@ impl Role for Proposer {
     type Msg = ProposerMsg;
     type Record = NoRecord;
 
-    fn receive(&mut self, _: Now, _: MemberId, _: ProposerMsg, _: &mut Output<NoRecord>) {}
+    fn receive(&mut self, now: Now, from: MemberId, msg: ProposerMsg, out: &mut Output<NoRecord>) {
+        let common = &mut self.common;
+        match msg {
+            ProposerMsg::Roster(roster) => {
+                if common.configuration.is_none() {
+                    common.configuration = Some(roster);
+                    self.stance = Stance::Follow(Follow::nobody(common, now));
+                }
+            }
+            ProposerMsg::Propose { commands, hops } => self.propose(now, from, commands, hops, out),
+            ProposerMsg::AskReadIndex { learner, id, hops } => {
+                self.ask_read_index(now, learner, id, hops, out);
+            }
+            ProposerMsg::Leading { ballot } => {
+                let invited = common.configuration.as_ref().is_some_and(|c| c.has_proposer(from));
+                if invited && ballot.node == from.node && from != common.me() && ballot.is_sound() {
+                    self.led(now, ballot, out);
+                }
+            }
+            ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms } => {
+                if from.node == common.options.learner && applied_below <= Slot::MAX {
+                    common.progress(applied_below, log_time_ms, expiry_ms);
+                    if let Stance::Lead(lead) = &mut self.stance {
+                        lead.pump(common, now, out);
+                    }
+                }
+            }
+            ProposerMsg::Polled { attempt, consent, promised } => {
+                common.see(promised);
+                if let Stance::Campaign(campaign) = &mut self.stance
+                    && consent
+                {
+                    campaign.polled(common, now, from, attempt, out);
+                }
+            }
+            ProposerMsg::Promise { ballot, part } => {
+                if let Stance::Campaign(campaign) = &mut self.stance
+                    && let Some(next) = campaign.promised(common, now, from, ballot, part, out)
+                {
+                    self.stance = next;
+                }
+            }
+            ProposerMsg::Reject { ballot, promised } => {
+                common.see(promised);
+                // One `Reject` does not depose a leader that a quorum still answers (R10).
+                if let Stance::Campaign(campaign) = &self.stance
+                    && campaign.asked() == Some(ballot)
+                    && promised > ballot
+                {
+                    common.failures += 1;
+                    self.stance = Stance::Follow(Follow::back_off(common, now));
+                }
+            }
+            ProposerMsg::Accepted { ballot, slots } => {
+                if let Stance::Lead(lead) = &mut self.stance
+                    && lead.ballot() == ballot
+                {
+                    lead.accepted(common, now, from, slots, out);
+                }
+            }
+            ProposerMsg::HeartbeatAck { ballot, round, chosen_below } => {
+                if let Stance::Lead(lead) = &mut self.stance
+                    && lead.ballot() == ballot
+                {
+                    lead.acked(common, now, from, round, chosen_below, out);
+                }
+            }
+        }
+    }
 
-    fn tick(&mut self, _: Now, _: &mut Output<NoRecord>) {}
+    fn tick(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        if self.common.configuration.is_none() {
+            return self.ask_roster(now, out);
+        }
+        let next = match &mut self.stance {
+            Stance::Follow(follow) => follow.tick(&mut self.common, now, out),
+            Stance::Campaign(campaign) => campaign.tick(&mut self.common, now, out),
+            Stance::Lead(lead) => lead.tick(&mut self.common, now, out),
+        };
+        if let Some(next) = next {
+            self.stance = next;
+        }
+    }
 
     fn replay(&mut self, record: NoRecord) {
         match record {}

@@ -1,0 +1,136 @@
+//! What an acceptor holds of the log: chosen entries in a row, and votes above them.
+
+use crate::ballot::Ballot;
+use crate::entry::{Entry, Vote};
+use crate::message::{Entries, PromisePart};
+use crate::slot::{Slot, SlotRange};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+/// `[trimmed, chosen_below)` are chosen entries, without a hole; at and above `chosen_below` are
+/// votes. A promise therefore only tells of votes above `chosen_below`, however long the log is.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    trimmed: Slot,
+    chosen: VecDeque<Entry>,
+    log_time_ms: u64,
+    votes: BTreeMap<Slot, Vote>,
+}
+
+impl Held {
+    pub(crate) fn trimmed(&self) -> Slot {
+        self.trimmed
+    }
+
+    pub(crate) fn chosen_below(&self) -> Slot {
+        self.trimmed.plus(self.chosen.len() as u64)
+    }
+
+    /// The ballot of the vote at `slot`; none where there is none, or where it is chosen already.
+    pub(crate) fn voted(&self, slot: Slot) -> Option<Ballot> {
+        self.votes.get(&slot).map(|vote| vote.ballot)
+    }
+
+    pub(crate) fn vote(&mut self, slot: Slot, vote: Vote) {
+        if slot >= self.chosen_below() {
+            self.votes.insert(slot, vote);
+        }
+    }
+
+    /// How far `chosen_below` can rise when the votes of `ballot` in `slots` are chosen: only over
+    /// votes in exactly that ballot, and not over a hole.
+    pub(crate) fn reach(&self, ballot: Ballot, slots: SlotRange) -> SlotRange {
+        let from = self.chosen_below();
+        let mut below = from;
+        if slots.contains(from) {
+            for (&slot, vote) in self.votes.range(from..slots.below) {
+                if slot != below || vote.ballot != ballot {
+                    break;
+                }
+                below = slot.next();
+            }
+        }
+        SlotRange { from, below }
+    }
+
+    /// The votes in `slots` are chosen.
+    ///
+    /// # Panics
+    /// If the range does not begin at `chosen_below`, or a slot of it has no vote.
+    pub(crate) fn choose(&mut self, slots: SlotRange) {
+        assert_eq!(slots.from, self.chosen_below(), "chosen entries are held in a row");
+        while self.chosen_below() < slots.below {
+            let vote = self.votes.remove(&self.chosen_below());
+            self.push(vote.expect("a chosen slot has a vote").entry);
+        }
+    }
+
+    /// `entry`, fetched from another acceptor, is what was chosen at `slot`.
+    ///
+    /// # Panics
+    /// If `slot` is not `chosen_below`.
+    pub(crate) fn learn(&mut self, slot: Slot, entry: Entry) {
+        assert_eq!(slot, self.chosen_below(), "chosen entries are held in a row");
+        self.votes.remove(&slot);
+        self.push(entry);
+    }
+
+    /// Forgets the slots below.
+    ///
+    /// # Panics
+    /// If a slot would be forgotten that is not known to be chosen.
+    pub(crate) fn trim(&mut self, below: Slot) {
+        assert!(below <= self.chosen_below(), "only chosen slots are trimmed");
+        let count = below.since(self.trimmed) as usize;
+        self.chosen.drain(..count);
+        self.trimmed = self.trimmed.max(below);
+    }
+
+    /// The chosen entries from `from` on, as many as fit in `bytes_max`, but at least one.
+    pub(crate) fn entries(&self, from: Slot, bytes_max: usize) -> Entries {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        if from >= self.trimmed {
+            let skip = from.since(self.trimmed).min(self.chosen.len() as u64) as usize;
+            for entry in self.chosen.range(skip..) {
+                bytes += entry.weight();
+                if bytes > bytes_max && !entries.is_empty() {
+                    break;
+                }
+                entries.push(entry.clone());
+            }
+        }
+        Entries { from, entries, chosen_below: self.chosen_below(), trimmed: self.trimmed }
+    }
+
+    /// All votes above what is chosen, in parts of at most `bytes_max` bytes (or one vote).
+    pub(crate) fn promise(&self, bytes_max: usize) -> Vec<PromisePart> {
+        let part = |from| PromisePart {
+            trimmed: self.trimmed,
+            chosen_below: self.chosen_below(),
+            log_time_ms: self.log_time_ms,
+            from,
+            below: None,
+            votes: Vec::new(),
+        };
+        let mut parts = Vec::new();
+        let mut last = part(self.chosen_below());
+        let mut bytes = 0;
+        for (&slot, vote) in &self.votes {
+            bytes += vote.entry.weight();
+            if bytes > bytes_max && !last.votes.is_empty() {
+                last.below = Some(slot);
+                parts.push(core::mem::replace(&mut last, part(slot)));
+                bytes = vote.entry.weight();
+            }
+            last.votes.push((slot, vote.clone()));
+        }
+        parts.push(last);
+        parts
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
+        self.chosen.push_back(entry);
+    }
+}

@@ -1,0 +1,82 @@
+//! A client's side of its session.
+
+use super::CallId;
+use crate::ballot::NodeId;
+use crate::config::{Limits, Now};
+use crate::entry::SessionId;
+use alloc::collections::BTreeMap;
+
+#[derive(Debug)]
+pub(super) enum Session {
+    None,
+    Opening(Opening),
+    Open { id: SessionId, next_sequence: u64, used_at: Now },
+}
+
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) nonce: u64,
+    pub(super) attempts: usize,
+    pub(super) target: NodeId,
+    pub(super) retry_at: Now,
+}
+
+impl Opening {
+    pub(super) fn new(nonce: u64) -> Opening {
+        Opening { nonce, attempts: 0, target: NodeId(0), retry_at: Now(0) }
+    }
+}
+
+impl Session {
+    /// The session was opened; `false` where it was not asked for.
+    pub(super) fn open(&mut self, now: Now, nonce: u64, id: SessionId) -> bool {
+        let asked = matches!(self, Session::Opening(opening) if opening.nonce == nonce);
+        if asked {
+            *self = Session::Open { id, next_sequence: 0, used_at: now };
+        }
+        asked
+    }
+
+    /// Lets go of a session that was silent for a third of its time to live: the cluster's clock
+    /// may run ahead of this client's, and a write to a closed session would be of unknown fate.
+    pub(super) fn close_if_stale(&mut self, now: Now, ttl_ms: u64) {
+        if let Session::Open { used_at, .. } = self
+            && now.since(*used_at) >= ttl_ms * 1000 / 3
+        {
+            *self = Session::None;
+        }
+    }
+
+    /// The cluster does not know the session any more.
+    pub(super) fn close(&mut self, session: SessionId) {
+        if matches!(self, Session::Open { id, .. } if *id == session) {
+            *self = Session::None;
+        }
+    }
+
+    /// The cluster has just answered in this session.
+    pub(super) fn used(&mut self, now: Now, session: SessionId) {
+        if let Session::Open { id, used_at, .. } = self
+            && *id == session
+        {
+            *used_at = now;
+        }
+    }
+
+    /// The number of the next write: none without a session, or when the session's window is full.
+    pub(super) fn number(
+        &mut self,
+        limits: &Limits,
+        open: &BTreeMap<(SessionId, u64), CallId>,
+    ) -> Option<(SessionId, u64)> {
+        let Session::Open { id, next_sequence, .. } = self else { return None };
+        let first = open.range((*id, 0)..).next().filter(|((session, _), _)| session == id);
+        let acked_below = first.map_or(*next_sequence, |(&(_, lowest), _)| lowest);
+        if *next_sequence - acked_below >= limits.session_window {
+            return None;
+        }
+        let number = (*id, *next_sequence);
+        *next_sequence += 1;
+        Some(number)
+    }
+}

@@ -1,0 +1,102 @@
+//! What a learner has heard and cannot apply yet.
+
+use crate::ballot::Ballot;
+use crate::config::Limits;
+use crate::entry::{Entry, Vote};
+use crate::slot::{Slot, SlotRange};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// How many ranges of chosen slots are kept: one per ballot is the rule.
+const RANGES_MAX: usize = 8;
+
+/// Votes without a `Chosen`, and `Chosen`s without a vote. Bounded: what does not fit is fetched
+/// later.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    limits: Limits,
+    votes: BTreeMap<Slot, Vote>,
+    bytes: usize,
+    chosen: Vec<(Ballot, SlotRange)>,
+    chosen_below: Slot,
+}
+
+impl Backlog {
+    pub(crate) fn new(limits: Limits) -> Backlog {
+        Backlog {
+            limits,
+            votes: BTreeMap::new(),
+            bytes: 0,
+            chosen: Vec::new(),
+            chosen_below: Slot::ZERO,
+        }
+    }
+
+    /// Every slot below is known to be chosen.
+    pub(crate) fn chosen_below(&self) -> Slot {
+        self.chosen_below
+    }
+
+    /// Somebody holds every slot below as chosen.
+    pub(crate) fn hear_of(&mut self, chosen_below: Slot) {
+        self.chosen_below = self.chosen_below.max(chosen_below);
+    }
+
+    /// Keeps a vote; of several for one slot, that of the highest ballot.
+    pub(crate) fn feed(&mut self, applied_below: Slot, slot: Slot, vote: Vote) {
+        if slot.since(applied_below) >= self.limits.fed_slots_max {
+            return;
+        }
+        let known = self.votes.get(&slot);
+        if known.is_some_and(|known| known.ballot >= vote.ballot) {
+            return;
+        }
+        let freed = known.map_or(0, |known| known.entry.weight());
+        let bytes = self.bytes - freed + vote.entry.weight();
+        // The vote that is applied next is always kept, or nothing would ever move.
+        if bytes > self.limits.fed_bytes_max && slot > applied_below {
+            return;
+        }
+        self.bytes = bytes;
+        self.votes.insert(slot, vote);
+    }
+
+    /// The leader of `ballot` counted these slots. Its ranges grow; an old one is no news.
+    pub(crate) fn choose(&mut self, ballot: Ballot, slots: SlotRange) {
+        if slots.is_empty() {
+            return;
+        }
+        self.hear_of(slots.below);
+        for (b, range) in &mut self.chosen {
+            if *b == ballot && range.from <= slots.below && slots.from <= range.below {
+                range.from = range.from.min(slots.from);
+                range.below = range.below.max(slots.below);
+                return;
+            }
+        }
+        if self.chosen.len() == RANGES_MAX {
+            self.chosen.remove(0);
+        }
+        self.chosen.push((ballot, slots));
+    }
+
+    /// The entry chosen at `slot`: the vote there, if a `Chosen` of the same ballot covers it (R4).
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<Entry> {
+        let ballot = self.votes.get(&slot)?.ballot;
+        self.chosen.iter().find(|(b, slots)| *b == ballot && slots.contains(slot))?;
+        let vote = self.votes.remove(&slot)?;
+        self.bytes -= vote.entry.weight();
+        Some(vote.entry)
+    }
+
+    /// Drops what concerns only slots below.
+    pub(crate) fn forget(&mut self, applied_below: Slot) {
+        while let Some(first) = self.votes.first_entry() {
+            if *first.key() >= applied_below {
+                break;
+            }
+            self.bytes -= first.remove().entry.weight();
+        }
+        self.chosen.retain(|(_, slots)| slots.below > applied_below);
+    }
+}

@@ -1,0 +1,188 @@
+//! What a proposer knows in every stance.
+
+use super::ProposerOptions;
+use crate::ballot::{Ballot, MemberId, NodeId};
+use crate::config::{Configuration, Now};
+use crate::entry::{Body, Command, Entry};
+use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, Refused};
+use crate::quorum::AcceptorSet;
+use crate::rng::{Rng, mix};
+use crate::role::{NoRecord, Output};
+use crate::slot::Slot;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Shared by all stances, so that no stance must carry it over to the next.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) options: ProposerOptions,
+    pub(super) configuration: Option<Configuration>,
+    /// The highest round seen: a Lamport clock, which the next own ballot is above.
+    round: u64,
+    /// From the paired learner: every slot below is applied.
+    pub(super) applied_below: Slot,
+    /// From the paired learner: log time there.
+    pub(super) log_time_ms: u64,
+    /// From the paired learner: when the next session may expire, by log time.
+    pub(super) expiry_ms: Option<u64>,
+    queue: VecDeque<Command>,
+    queue_bytes: usize,
+    rng: Rng,
+    /// Campaigns lost in a row: each doubles the wait before the next.
+    pub(super) failures: u32,
+    pub(super) campaigns: u64,
+    /// Numbers the polls; begins somewhere else in each life.
+    pub(super) attempts: u64,
+    pub(super) asked_at: Option<Now>,
+}
+
+impl Common {
+    pub(super) fn new(options: ProposerOptions) -> Common {
+        Common {
+            rng: Rng::new(options.seed),
+            configuration: None,
+            round: 0,
+            applied_below: Slot::ZERO,
+            log_time_ms: 0,
+            expiry_ms: None,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            failures: 0,
+            campaigns: 0,
+            attempts: mix(options.life),
+            asked_at: None,
+            options,
+        }
+    }
+
+    pub(super) fn me(&self) -> MemberId {
+        self.options.me
+    }
+
+    /// Notes a ballot that somebody has used.
+    pub(super) fn see(&mut self, ballot: Ballot) {
+        if ballot.is_sound() {
+            self.round = self.round.max(ballot.round);
+        }
+    }
+
+    /// A ballot above all that were seen. It is used only once it is also seen.
+    pub(super) fn next_ballot(&self) -> Ballot {
+        Ballot { round: self.round + 1, node: self.me().node, life: self.options.life }
+    }
+
+    pub(super) fn progress(&mut self, applied_below: Slot, log_time_ms: u64, expiry: Option<u64>) {
+        if applied_below >= self.applied_below {
+            self.applied_below = applied_below;
+            self.log_time_ms = self.log_time_ms.max(log_time_ms);
+            self.expiry_ms = expiry;
+        }
+    }
+
+    /// One to two election timeouts (R11).
+    pub(super) fn election_timeout(&mut self) -> u64 {
+        let timeout = self.options.timing.election_timeout_us();
+        self.rng.between(timeout, 2 * timeout)
+    }
+
+    /// The wait after a lost campaign: random, and longer with each one (R11).
+    pub(super) fn backoff(&mut self) -> u64 {
+        let timeout = self.options.timing.election_timeout_us();
+        let most = timeout << self.failures.min(3);
+        self.rng.between(timeout / 4, most)
+    }
+
+    pub(super) fn bit(&self, member: MemberId) -> AcceptorSet {
+        self.configuration.as_ref().map_or(0, |c| c.bit(member))
+    }
+
+    pub(super) fn acceptors(&self) -> &[MemberId] {
+        self.configuration.as_ref().map_or(&[], |c| &c.acceptors)
+    }
+
+    /// Sends to the acceptors that are not in `but`.
+    pub(super) fn send_acceptors(
+        &self,
+        but: AcceptorSet,
+        msg: &AcceptorMsg,
+        out: &mut Output<NoRecord>,
+    ) {
+        for (i, member) in self.acceptors().iter().enumerate() {
+            if but & (1 << i) == 0 {
+                out.send(member.node, msg.clone());
+            }
+        }
+    }
+
+    /// Queues commands for the next entry. What does not fit is refused before any state changed.
+    pub(super) fn enqueue(&mut self, commands: Vec<Command>, out: &mut Output<NoRecord>) {
+        let mut refused: BTreeMap<NodeId, Vec<Refused>> = BTreeMap::new();
+        for command in commands {
+            let weight = command.weight();
+            if self.queue_bytes + weight > self.options.limits.queue_bytes_max {
+                let which = match command.body {
+                    Body::Register { nonce } => Refused::Register { nonce },
+                    Body::Run { session, sequence, .. } => Refused::Run { session, sequence },
+                };
+                refused.entry(command.client).or_default().push(which);
+            } else {
+                self.queue_bytes += weight;
+                self.queue.push_back(command);
+            }
+        }
+        let retry_after_ms = self.options.timing.heartbeat_us() / 1000;
+        for (client, refused) in refused {
+            out.send(client, ClientMsg::Busy { refused, retry_after_ms });
+        }
+    }
+
+    /// Sends commands on to the leader, in messages that fit a frame (R15).
+    pub(super) fn forward(
+        &self,
+        leader: NodeId,
+        commands: Vec<Command>,
+        hops: u8,
+        out: &mut Output<NoRecord>,
+    ) {
+        let mut bytes = 0;
+        let mut batch = Vec::new();
+        for command in commands {
+            bytes += command.weight();
+            if bytes > self.options.limits.part_bytes_max && !batch.is_empty() {
+                bytes = command.weight();
+                let commands = core::mem::take(&mut batch);
+                out.send(leader, ProposerMsg::Propose { commands, hops });
+            }
+            batch.push(command);
+        }
+        if !batch.is_empty() {
+            out.send(leader, ProposerMsg::Propose { commands: batch, hops });
+        }
+    }
+
+    /// The next entry: all that is queued, as far as it fits (R1); none where nothing is.
+    pub(super) fn next_entry(&mut self, log_time_ms: u64) -> Option<Entry> {
+        let mut bytes = 0;
+        let fits = |command: &&Command| {
+            bytes += command.weight();
+            bytes <= self.options.limits.entry_bytes_max
+        };
+        let count = self.queue.iter().take_while(fits).count().max(1).min(self.queue.len());
+        if count == 0 {
+            return None;
+        }
+        let commands: Arc<[Command]> = self.queue.drain(..count).collect();
+        self.queue_bytes -= commands.iter().map(Command::weight).sum::<usize>();
+        Some(Entry { log_time_ms, commands })
+    }
+
+    pub(super) fn queue_is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn drain_queue(&mut self) -> Vec<Command> {
+        self.queue_bytes = 0;
+        self.queue.drain(..).collect()
+    }
+}

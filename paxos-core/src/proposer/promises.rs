@@ -1,0 +1,107 @@
+//! Promises as they come in, part by part, and what they oblige a leader to propose.
+
+use crate::entry::{Entry, Vote};
+use crate::message::PromisePart;
+use crate::quorum::AcceptorSet;
+use crate::slot::Slot;
+use alloc::collections::BTreeMap;
+
+/// The promises to one ballot.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    by_acceptor: BTreeMap<AcceptorSet, Promise>,
+    complete: AcceptorSet,
+}
+
+/// One acceptor's promise, of which some parts may still be missing.
+#[derive(Debug, Default)]
+struct Promise {
+    trimmed: Slot,
+    chosen_below: Slot,
+    log_time_ms: u64,
+    votes: BTreeMap<Slot, Vote>,
+    /// The ranges that the parts spoke for, by their first slot; none: without end.
+    spoken: BTreeMap<Slot, Option<Slot>>,
+}
+
+/// What a phase-1 quorum obliges the leader to.
+#[derive(Debug)]
+pub(super) struct Adopted {
+    /// Some acceptor of the quorum has forgotten the slots below.
+    pub(super) trimmed: Slot,
+    /// Some acceptor of the quorum holds the chosen entry of every slot below.
+    pub(super) chosen_below: Slot,
+    /// No vote is at or above this slot.
+    pub(super) below: Slot,
+    /// For each slot with a vote, the entry of the highest ballot (P2c).
+    pub(super) entries: BTreeMap<Slot, Entry>,
+    /// The highest log time among them (R18).
+    pub(super) log_time_ms: u64,
+}
+
+impl Promises {
+    /// Adds a part of the promise of the acceptor with this bit.
+    pub(super) fn add(&mut self, bit: AcceptorSet, part: PromisePart) {
+        if self.complete & bit != 0 || part.chosen_below > Slot::MAX {
+            return;
+        }
+        let promise = self.by_acceptor.entry(bit).or_default();
+        promise.trimmed = promise.trimmed.max(part.trimmed);
+        promise.chosen_below = promise.chosen_below.max(part.chosen_below);
+        promise.log_time_ms = promise.log_time_ms.max(part.log_time_ms);
+        promise.votes.extend(part.votes.into_iter().filter(|(slot, _)| *slot < Slot::MAX));
+        promise.spoken.insert(part.from, part.below);
+        if promise.is_complete() {
+            self.complete |= bit;
+        }
+    }
+
+    /// The acceptors whose promise has all its parts (R6).
+    pub(super) fn complete(&self) -> AcceptorSet {
+        self.complete
+    }
+
+    /// P2c: for each slot the entry of the highest-ballot vote in the quorum.
+    pub(super) fn adopt(self) -> Adopted {
+        let complete = self.complete;
+        let promises = self.by_acceptor.into_iter().filter(|(bit, _)| complete & bit != 0);
+        let promises: alloc::vec::Vec<Promise> = promises.map(|(_, promise)| promise).collect();
+        let highest = |of: fn(&Promise) -> Slot| promises.iter().map(of).max().unwrap_or_default();
+        let trimmed = highest(|promise| promise.trimmed);
+        let chosen_below = highest(|promise| promise.chosen_below);
+        let mut log_time_ms = promises.iter().map(|p| p.log_time_ms).max().unwrap_or_default();
+        let mut votes: BTreeMap<Slot, Vote> = BTreeMap::new();
+        for (slot, vote) in promises.into_iter().flat_map(|promise| promise.votes) {
+            let higher = votes.get(&slot).is_none_or(|known| known.ballot < vote.ballot);
+            if slot >= chosen_below && higher {
+                log_time_ms = log_time_ms.max(vote.entry.log_time_ms);
+                votes.insert(slot, vote);
+            }
+        }
+        Adopted {
+            trimmed,
+            chosen_below,
+            below: votes.last_key_value().map_or(chosen_below, |(slot, _)| slot.next()),
+            entries: votes.into_iter().map(|(slot, vote)| (slot, vote.entry)).collect(),
+            log_time_ms,
+        }
+    }
+}
+
+impl Promise {
+    /// Whether the parts speak for every slot from `chosen_below` on. Parts of two answers may mix:
+    /// between two answers to one ballot, votes only go because they are chosen.
+    fn is_complete(&self) -> bool {
+        let mut next = self.chosen_below;
+        for (&from, &below) in &self.spoken {
+            if from > next {
+                return false;
+            }
+            match below {
+                Some(below) => next = next.max(below),
+                None => return true,
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,148 @@
+//! Sessions: each command is applied once, however often it was chosen (rule R16).
+
+use crate::config::Limits;
+use crate::digest::digest;
+use crate::entry::SessionId;
+use crate::rng::mix;
+use alloc::collections::{BTreeMap, BTreeSet};
+use bytes::Bytes;
+
+/// The open sessions with the answers that they keep. Part of the replicated state: only what is
+/// in the log changes it, so that it is equal everywhere.
+#[derive(Debug)]
+pub struct Sessions {
+    limits: Limits,
+    open: BTreeMap<SessionId, Session>,
+    /// When to look at which session; no later than it expires.
+    due: BTreeSet<(u64, SessionId)>,
+    digest: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    expires_ms: u64,
+    acked_below: u64,
+    answers: BTreeMap<u64, Bytes>,
+}
+
+/// What is to be done with a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is new: apply it, and keep its answer.
+    New,
+    /// It was applied before, with this answer.
+    Answered(Bytes),
+    /// It was applied before, and its client has said that it has the answer.
+    Acked,
+    /// Its session is not open (any more): an absent session is expired, never new.
+    Expired,
+    /// It is further ahead than a session keeps answers.
+    OutOfWindow,
+}
+
+impl Sessions {
+    /// No sessions.
+    pub fn new(limits: Limits) -> Sessions {
+        Sessions { limits, open: BTreeMap::new(), due: BTreeSet::new(), digest: 0 }
+    }
+
+    /// Opens a session; `false` where there are as many as there may be.
+    pub fn register(&mut self, id: SessionId, log_time_ms: u64) -> bool {
+        if self.open.len() >= self.limits.sessions_max {
+            return false;
+        }
+        let expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
+        self.open.insert(id, Session { expires_ms, acked_below: 0, answers: BTreeMap::new() });
+        self.due.insert((expires_ms, id));
+        self.digest = self.digest.wrapping_add(opened(id));
+        true
+    }
+
+    /// Judges a command, notes that its session lives, and forgets the answers it acknowledges.
+    pub fn judge(
+        &mut self,
+        id: SessionId,
+        sequence: u64,
+        acked_below: u64,
+        log_time_ms: u64,
+    ) -> Verdict {
+        let Some(session) = self.open.get_mut(&id) else { return Verdict::Expired };
+        session.expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
+        // A client acknowledges nothing at or above the command that it sends.
+        let acked_below = acked_below.min(sequence);
+        while let Some(first) = session.answers.first_entry() {
+            if *first.key() >= acked_below {
+                break;
+            }
+            let gone = kept(id, *first.key(), first.get());
+            self.digest = self.digest.wrapping_sub(gone);
+            first.remove();
+        }
+        session.acked_below = session.acked_below.max(acked_below);
+        if sequence < session.acked_below {
+            return Verdict::Acked;
+        }
+        if sequence - session.acked_below >= self.limits.session_window {
+            return Verdict::OutOfWindow;
+        }
+        match session.answers.get(&sequence) {
+            Some(answer) => Verdict::Answered(answer.clone()),
+            None => Verdict::New,
+        }
+    }
+
+    /// Keeps the answer of a command that was judged new and has been applied.
+    pub fn keep(&mut self, id: SessionId, sequence: u64, answer: Bytes) {
+        if let Some(session) = self.open.get_mut(&id) {
+            self.digest = self.digest.wrapping_add(kept(id, sequence, &answer));
+            session.answers.insert(sequence, answer);
+        }
+    }
+
+    /// Closes the sessions that have been silent for too long, by log time (rule R18).
+    pub fn expire(&mut self, log_time_ms: u64) {
+        while let Some(&(at, id)) = self.due.first() {
+            if at > log_time_ms {
+                break;
+            }
+            self.due.pop_first();
+            let Some(session) = self.open.get(&id) else { continue };
+            if session.expires_ms > log_time_ms {
+                self.due.insert((session.expires_ms, id));
+                continue;
+            }
+            let answers = session.answers.iter();
+            let gone = answers.fold(opened(id), |sum, (&s, a)| sum.wrapping_add(kept(id, s, a)));
+            self.digest = self.digest.wrapping_sub(gone);
+            self.open.remove(&id);
+        }
+    }
+
+    /// Log time at which a session may expire next.
+    pub fn next_expiry_ms(&self) -> Option<u64> {
+        self.due.first().map(|&(at, _)| at)
+    }
+
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether no session is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Equal for equal tables.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+}
+
+fn opened(id: SessionId) -> u64 {
+    mix(mix(id.slot.0) ^ u64::from(id.index))
+}
+
+fn kept(id: SessionId, sequence: u64, answer: &Bytes) -> u64 {
+    digest(opened(id) ^ mix(sequence), answer)
+}
