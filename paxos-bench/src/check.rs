@@ -10,7 +10,7 @@
 //!
 //! let recorder = Recorder::new();
 //! let put = recorder.invoke(1, "key", KvInput::Put("a".into()));
-//! put.ok(KvOutput::Done);
+//! put.ok(KvOutput::Put(Some(1)));
 //! let get = recorder.invoke(2, "key", KvInput::Get);
 //! get.ok(KvOutput::Got(None));
 //!
@@ -86,6 +86,9 @@ pub fn check<M: Model>(
     }
     Verdict::Linearizable
 }
+
+/// A counter-example is cut down for so long at most.
+const SHRINK: Duration = Duration::from_secs(2);
 
 const FIRST_SLICE: Duration = Duration::from_millis(50);
 

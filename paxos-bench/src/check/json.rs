@@ -3,7 +3,7 @@
 //! ```text
 //! {"process":1,"type":"invoke","f":"put","key":"a","value":"x"}
 //! {"process":2,"type":"invoke","f":"cas","key":"a","from":"x","value":"y"}   from null: absent
-//! {"process":1,"type":"ok"}
+//! {"process":1,"type":"ok","version":1}                               version may be missing
 //! {"process":2,"type":"ok","done":false}                     cas and delete: whether it did it
 //! {"process":1,"type":"invoke","f":"get","key":"a"}
 //! {"process":1,"type":"ok","value":"x","version":1}    value null: absent; version may be missing
@@ -91,7 +91,7 @@ fn output(input: &KvInput, event: Event) -> Result<KvOutput, String> {
     let done = event.done.ok_or("the answer to delete and cas has a \"done\"");
     Ok(match input {
         KvInput::Get => KvOutput::Got(event.value.map(|value| (value, event.version))),
-        KvInput::Put(_) => KvOutput::Done,
+        KvInput::Put(_) => KvOutput::Put(event.version),
         KvInput::Delete => KvOutput::Deleted(done?),
         KvInput::Cas { .. } => KvOutput::Swapped(done?),
     })
@@ -132,7 +132,8 @@ fn invocation(process: u64, key: &str, operation: &Operation<KvInput, KvOutput>)
 fn answer(process: u64, output: &KvOutput) -> Event {
     let mut event = Event { process, kind: Kind::Ok, ..Event::default() };
     match output.clone() {
-        KvOutput::Got(None) | KvOutput::Done => {}
+        KvOutput::Got(None) => {}
+        KvOutput::Put(version) => event.version = version,
         KvOutput::Got(Some((value, version))) => {
             event.value = Some(value);
             event.version = version;

@@ -199,8 +199,8 @@ pub enum KvInput {
 pub enum KvOutput {
     /// Its value and, where it was told, its version; none: it is absent.
     Got(Option<(String, Option<u64>)>),
-    /// Put.
-    Done,
+    /// Put; and the version that it has now, where it was told.
+    Put(Option<u64>),
     /// Whether there was something to delete.
     Deleted(bool),
     /// Whether it compared equal and was swapped.
@@ -235,7 +235,14 @@ impl Model for KvModel {
                 };
                 return right.then(|| state.clone());
             }
-            KvInput::Put(value) => (set(value), KvOutput::Done),
+            KvInput::Put(value) => {
+                let next = set(value);
+                let told = match output {
+                    Some(KvOutput::Put(Some(_))) => next.as_ref().map(|(_, version)| *version),
+                    _ => None,
+                };
+                (next, KvOutput::Put(told))
+            }
             KvInput::Delete => (None, KvOutput::Deleted(state.is_some())),
             KvInput::Cas { from, to } if has == from.as_ref() => (set(to), KvOutput::Swapped(true)),
             KvInput::Cas { .. } => (state.clone(), KvOutput::Swapped(false)),
@@ -260,7 +267,8 @@ impl Model for KvModel {
         };
         match output {
             None => format!("{asked}: ?"),
-            Some(KvOutput::Done) => asked,
+            Some(KvOutput::Put(None)) => asked,
+            Some(KvOutput::Put(Some(version))) => format!("{asked}: version {version}"),
             Some(KvOutput::Got(None)) => format!("{asked}: absent"),
             Some(KvOutput::Got(Some((value, None)))) => format!("{asked}: {}", shorten(value)),
             Some(KvOutput::Got(Some((value, Some(version))))) => {

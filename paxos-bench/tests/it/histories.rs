@@ -139,7 +139,7 @@ fn got(value: &str, version: u64) -> KvOutput {
 fn an_unknown_write_may_take_effect_late_or_never() {
     for late in [false, true] {
         let recorder = Kv::new();
-        recorder.invoke(1, "k", put("a")).ok(KvOutput::Done);
+        recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(None));
         recorder.invoke(2, "k", put("b")).unknown();
         recorder.invoke(3, "k", KvInput::Get).ok(got("a", 1));
         if late {
@@ -164,9 +164,15 @@ fn a_failed_write_is_not_there() {
 #[test]
 fn a_write_applied_twice_shows_in_the_version() {
     let recorder = Kv::new();
-    recorder.invoke(1, "k", put("a")).ok(KvOutput::Done);
+    recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(Some(1)));
+    agree::<KvModel>("once", &recorder.history(), true);
+    recorder.invoke(1, "k", put("b")).ok(KvOutput::Put(Some(3)));
+    agree::<KvModel>("told to the writer", &recorder.history(), false);
+
+    let recorder = Kv::new();
+    recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(None));
     recorder.invoke(1, "k", KvInput::Get).ok(got("a", 2));
-    agree::<KvModel>("twice", &recorder.history(), false);
+    agree::<KvModel>("told to a reader", &recorder.history(), false);
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn a_read_that_began_after_a_write_ended_sees_it() {
     let recorder = Kv::new();
     let open = recorder.invoke(1, "k", put("a"));
     let early = recorder.invoke(2, "k", KvInput::Get);
-    open.ok(KvOutput::Done);
+    open.ok(KvOutput::Put(None));
     early.ok(KvOutput::Got(None));
     agree::<KvModel>("concurrent", &recorder.history(), true);
     recorder.invoke(2, "k", KvInput::Get).ok(KvOutput::Got(None));
@@ -194,7 +200,7 @@ fn delete_and_compare_and_swap_answer_what_they_did() {
     recorder.invoke(1, "k", cas(Some("a"), "b")).ok(KvOutput::Swapped(true));
     recorder.invoke(1, "k", KvInput::Get).ok(got("b", 2));
     recorder.invoke(1, "k", KvInput::Delete).ok(KvOutput::Deleted(true));
-    recorder.invoke(1, "k", put("c")).ok(KvOutput::Done);
+    recorder.invoke(1, "k", put("c")).ok(KvOutput::Put(None));
     recorder.invoke(1, "k", KvInput::Get).ok(got("c", 1));
     agree::<KvModel>("sequence", &recorder.history(), true);
     recorder.invoke(1, "k", KvInput::Delete).ok(KvOutput::Deleted(false));
@@ -208,7 +214,7 @@ fn a_history_survives_being_written_and_read() {
     recorder.invoke(2, "b", KvInput::Delete).ok(KvOutput::Deleted(false));
     recorder.invoke(2, "a", KvInput::Get).ok(KvOutput::Got(None));
     recorder.invoke(3, "a", KvInput::Cas { from: None, to: "y".into() }).unknown();
-    open.ok(KvOutput::Done);
+    open.ok(KvOutput::Put(None));
     recorder.invoke(2, "a", KvInput::Get).ok(got("x", 1));
     let history = recorder.history();
     let mut text = Vec::new();
@@ -234,7 +240,7 @@ fn stale_read() -> History<KvInput, KvOutput> {
             .collect();
         recorder.invoke(9, "other", KvInput::Get).ok(KvOutput::Got(None));
         for pending in open {
-            pending.ok(KvOutput::Done);
+            pending.ok(KvOutput::Put(None));
         }
         let last = recorder.invoke(8, "k", KvInput::Get);
         last.ok(got(&format!("{round}-3"), (round + 1) * 8));
