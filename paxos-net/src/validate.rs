@@ -67,8 +67,10 @@ pub fn validate(packet: &Packet) -> Result<(), Unsound> {
 
 fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
     match msg {
-        AcceptorMsg::Introduce { .. } | AcceptorMsg::AskRoster { .. } => Ok(()),
-        AcceptorMsg::Poll { ballot: b, .. } | AcceptorMsg::Prepare { ballot: b } => ballot(*b),
+        AcceptorMsg::Introduce { .. }
+        | AcceptorMsg::AskRoster { .. }
+        | AcceptorMsg::Poll { .. } => Ok(()),
+        AcceptorMsg::Prepare { ballot: b } => ballot(*b),
         AcceptorMsg::Accept { ballot: b, slot: s, entry: e, chosen } => {
             ballot(*b)?;
             slot(*s)?;
@@ -88,8 +90,8 @@ fn proposer(msg: &ProposerMsg) -> Result<(), Unsound> {
     match msg {
         ProposerMsg::Roster(c) => configuration(c),
         ProposerMsg::Propose { commands: c, .. } => commands(c),
-        ProposerMsg::Polled { ballot: b, promised: p, .. }
-        | ProposerMsg::Reject { ballot: b, promised: p } => {
+        ProposerMsg::Polled { promised: p, .. } => promised(*p),
+        ProposerMsg::Reject { ballot: b, promised: p } => {
             ballot(*b)?;
             promised(*p)
         }

@@ -1,6 +1,6 @@
 //! Two bridges on loopback.
 
-use crate::support::{Node, ballot, command, free_address, member, options, samples};
+use crate::support::{Node, command, free_address, member, options, samples};
 use paxos_actors::Posted;
 use paxos_core::{
     AcceptorMsg, ClusterId, Incarnation, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
@@ -30,7 +30,7 @@ fn post(node: &Node, from: u64, to: u64, packet: Packet) {
 }
 
 fn poll(attempt: u64) -> Packet {
-    AcceptorMsg::Poll { ballot: ballot(), attempt }.into()
+    AcceptorMsg::Poll { attempt }.into()
 }
 
 #[actix::test]

@@ -1,6 +1,7 @@
 //! The bridge, from outside.
 
 mod bridge;
+mod frame;
 mod hello;
 mod hostile;
 mod mail;

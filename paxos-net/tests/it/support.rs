@@ -69,7 +69,7 @@ pub fn samples() -> Vec<Packet> {
     let acceptor = [
         AcceptorMsg::Introduce { stored: Some(ClusterId(7)), formed: true },
         AcceptorMsg::AskRoster { role: RoleName::Learner },
-        AcceptorMsg::Poll { ballot, attempt: 2 },
+        AcceptorMsg::Poll { attempt: 2 },
         AcceptorMsg::Prepare { ballot },
         AcceptorMsg::Accept { ballot, slot, entry: entry(), chosen: slots },
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
@@ -79,7 +79,7 @@ pub fn samples() -> Vec<Packet> {
     let proposer = [
         ProposerMsg::Roster(roster.clone()),
         ProposerMsg::Propose { commands: vec![command(b"x")], hops },
-        ProposerMsg::Polled { ballot, attempt: 2, consent: true, promised: Ballot::ZERO },
+        ProposerMsg::Polled { attempt: 2, consent: true, promised: Ballot::ZERO },
         ProposerMsg::Promise { ballot, part },
         ProposerMsg::Accepted { ballot, slots },
         ProposerMsg::HeartbeatAck { ballot, round: 4, chosen_below: slot },

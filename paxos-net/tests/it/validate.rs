@@ -63,12 +63,10 @@ fn absurd_ballots() {
         let wrong = Unsound::Ballot(ballot);
         let (slots, chosen) = (SlotRange::default(), SlotRange::default());
         let promised = Ballot::ZERO;
-        refused(AcceptorMsg::Poll { ballot, attempt: 0 }, wrong);
         refused(AcceptorMsg::Prepare { ballot }, wrong);
         let (slot, entry) = (Slot(0), entry());
         refused(AcceptorMsg::Accept { ballot, slot, entry: entry.clone(), chosen }, wrong);
         refused(AcceptorMsg::Heartbeat { ballot, round: 0, chosen }, wrong);
-        refused(ProposerMsg::Polled { ballot, attempt: 0, consent: true, promised }, wrong);
         refused(ProposerMsg::Promise { ballot, part: part() }, wrong);
         refused(ProposerMsg::Accepted { ballot, slots }, wrong);
         refused(ProposerMsg::HeartbeatAck { ballot, round: 0, chosen_below: slot }, wrong);
@@ -78,7 +76,7 @@ fn absurd_ballots() {
         refused(LearnerMsg::Chosen { ballot, slots }, wrong);
     }
     let (ballot, promised, wrong) = (ballot(), HIGH, Unsound::Ballot(HIGH));
-    refused(ProposerMsg::Polled { ballot, attempt: 0, consent: true, promised }, wrong);
+    refused(ProposerMsg::Polled { attempt: 0, consent: true, promised }, wrong);
     refused(ProposerMsg::Reject { ballot, promised }, wrong);
     let vote = Vote { ballot: HIGH, entry: entry() };
     let part = PromisePart { votes: vec![(Slot(9), vote)], ..part() };
