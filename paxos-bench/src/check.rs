@@ -75,6 +75,7 @@ pub fn check<M: Model>(
                 search::Found::Order => {}
                 search::Found::GaveUp => left.push(part),
                 search::Found::None => {
+                    let deadline = deadline.min(Instant::now() + SHRINK);
                     let shrunk =
                         explain::shrink(model, part.key, part.operations, part.end(), deadline);
                     return Verdict::NotLinearizable(shrunk);

@@ -76,8 +76,7 @@ pub async fn run(
     connections: &[KvClient],
     mut progress: impl FnMut(u64, u64, u64),
 ) -> Report {
-    let tallies: Vec<_> =
-        connections.iter().map(|_| Arc::new(Mutex::new(Tally::new()))).collect();
+    let tallies: Vec<_> = connections.iter().map(|_| Arc::new(Mutex::new(Tally::new()))).collect();
     let begin = Instant::now() + WARM_UP;
     let end = begin + load.duration;
     let mut clients = JoinSet::new();

@@ -122,7 +122,8 @@ async fn send_and_be_cut(to: SocketAddr, bytes: &[u8]) {
 async fn garbage_and_a_frame_that_claims_four_gibibytes_are_cut_off() {
     let cluster = Cluster::start().await;
     let mut witness = Witness::of(&cluster).await;
-    let garbage: Vec<u8> = (0..4096u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let garbage: Vec<u8> =
+        (0..4096u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let mut huge = vec![0xff; 4];
     huge.extend([0; 60]);
     for node in &cluster.nodes {

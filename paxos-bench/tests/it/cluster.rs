@@ -139,13 +139,6 @@ impl Cluster {
         child.wait().unwrap();
     }
 
-    /// The exit code of a node that ended by itself; none while it runs.
-    pub fn exited(&mut self, at: usize) -> Option<Option<i32>> {
-        let status = self.nodes[at].child.as_mut()?.try_wait().unwrap()?;
-        self.nodes[at].child = None;
-        Some(status.code())
-    }
-
     /// What a node has logged.
     pub fn logged(&self, at: usize) -> String {
         fs::read_to_string(&self.nodes[at].log).unwrap_or_default()
@@ -172,9 +165,8 @@ impl Cluster {
     pub async fn leader(&self) -> usize {
         wait_for("a leader", async || {
             let all = self.statuses().await;
-            all.iter().position(|status| {
-                status.as_ref().is_some_and(|status| status.stance == "lead")
-            })
+            all.iter()
+                .position(|status| status.as_ref().is_some_and(|status| status.stance == "lead"))
         })
         .await
     }
@@ -193,8 +185,7 @@ impl Cluster {
     /// Waits until all nodes have applied equally much, and compares their digests.
     pub async fn check_digests(&self) {
         let digests = wait_for("nodes that have applied the same slots", async || {
-            let all: Vec<Status> =
-                self.statuses().await.into_iter().collect::<Option<Vec<_>>>()?;
+            let all: Vec<Status> = self.statuses().await.into_iter().collect::<Option<Vec<_>>>()?;
             let equal = all.iter().all(|node| node.applied_below == all[0].applied_below);
             equal.then(|| all.into_iter().map(|node| node.digest).collect::<Vec<_>>())
         })
