@@ -51,3 +51,15 @@ pub enum LogEvent<R: Send + 'static> {
         error: Arc<dyn std::error::Error + Send + Sync>,
     },
 }
+
+impl<R: Send + 'static> LogEvent<R> {
+    /// The epoch that it belongs to.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            LogEvent::Replayed { epoch, .. }
+            | LogEvent::Ready { epoch, .. }
+            | LogEvent::Durable { epoch, .. }
+            | LogEvent::Failed { epoch, .. } => *epoch,
+        }
+    }
+}

@@ -7,6 +7,7 @@ use paxos_core::{
     AcceptorMsg, ClientMsg, LearnerMsg, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One table of mailboxes per role: the node's own actors, and a link for each other node.
@@ -23,7 +24,7 @@ pub struct Routes {
     proposers: BTreeMap<NodeId, Recipient<Envelope<ProposerMsg>>>,
     learners: BTreeMap<NodeId, Recipient<Envelope<LearnerMsg>>>,
     clients: BTreeMap<NodeId, Recipient<Envelope<ClientMsg>>>,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 /// What became of a message at its route.
@@ -86,6 +87,12 @@ impl Routes {
         self
     }
 
+    /// Goes on counting where `former` stopped, since this table replaces it.
+    pub fn replacing(mut self, former: &Routes) -> Routes {
+        self.counters = former.counters.clone();
+        self
+    }
+
     /// Sends one message on its way, or loses it.
     pub fn post(&self, from: MemberId, mail: Outgoing) -> Posted {
         let Outgoing { to, packet } = mail;
@@ -100,7 +107,7 @@ impl Routes {
         posted
     }
 
-    /// What was posted and lost through this table.
+    /// What was posted and lost through this table, and those that it replaced.
     pub fn counts(&self) -> Counts {
         self.counters.read()
     }

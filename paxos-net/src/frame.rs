@@ -264,121 +264,10 @@ fn sequence_at(covered: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    const MAX: usize = 4096;
-
-    fn frames<T: Serialize>(values: &[T]) -> Vec<u8> {
-        let mut writer = FrameWriter::new(MAX);
-        for value in values {
-            writer.push(7, value).unwrap();
-        }
-        writer.bytes().to_vec()
-    }
-
-    fn read(reader: &mut FrameReader) -> Result<Vec<(u64, String)>, FrameError> {
-        let mut read = Vec::new();
-        while let Some(frame) = reader.next_frame()? {
-            assert_eq!(frame.kind, 7);
-            read.push((frame.sequence, frame.decode()?));
-        }
-        Ok(read)
-    }
-
-    #[test]
-    fn golden() {
-        let mut writer = FrameWriter::new(MAX);
-        writer.push(1, &(5u64, "abc")).unwrap();
-        writer.push(2, &()).unwrap();
-        #[rustfmt::skip]
-        let golden: &[u8] = &[
-            14, 0, 0, 0, 0x77, 0x7f, 0x72, 0x92, 0, 0, 0, 0, 0, 0, 0, 0, 1, 5, 3, b'a', b'b', b'c',
-            9, 0, 0, 0, 0xe7, 0x8e, 0xf1, 0x1a, 1, 0, 0, 0, 0, 0, 0, 0, 2,
-        ];
-        assert_eq!(writer.bytes(), golden);
-    }
-
-    #[test]
-    fn a_claim_of_4_gib_is_refused_by_its_first_bytes() {
-        let mut reader = FrameReader::new(MAX);
-        reader.feed(&[0xff; 4]);
-        let error = reader.next_frame().unwrap_err();
-        assert!(matches!(error, FrameError::TooLong { bytes: 0x1_0000_0007, max: MAX }));
-        assert!(reader.room().capacity() <= 2 * READ_STEP_BYTES + 4);
-        assert!(reader.next_frame().is_err(), "an error stays");
-    }
-
-    #[test]
-    fn a_length_below_the_header_is_refused() {
-        let mut reader = FrameReader::new(MAX);
-        reader.feed(&8u32.to_le_bytes());
-        assert!(matches!(reader.next_frame(), Err(FrameError::TooShort(8))));
-    }
-
-    #[test]
-    fn the_limit_is_the_whole_frame() {
-        let exact = "x".repeat(MAX - HEADER_BYTES - 3);
-        let stream = frames(&[&exact]);
-        assert_eq!(stream.len(), MAX);
-        let mut reader = FrameReader::new(MAX);
-        reader.feed(&stream);
-        assert_eq!(read(&mut reader).unwrap(), [(0, exact.clone())]);
-
-        let mut writer = FrameWriter::new(MAX);
-        writer.push(7, &"first").unwrap();
-        let before = writer.bytes().to_vec();
-        let error = writer.push(7, &(exact + "y")).unwrap_err();
-        assert!(matches!(error, FrameError::TooLong { bytes, max: MAX } if bytes == 4097));
-        assert_eq!(writer.bytes(), before, "a frame that cannot be sent leaves no trace");
-        writer.push(7, &"second").unwrap();
-        assert_eq!(writer.bytes(), frames(&["first", "second"]));
-    }
-
-    #[test]
-    fn repeated_frames_are_skipped_and_counted() {
-        let stream = frames(&["a", "b", "c"]);
-        let size = stream.len() / 3;
-        let mut reader = FrameReader::new(MAX);
-        reader.feed(&stream[..2 * size]);
-        reader.feed(&stream[..2 * size]);
-        reader.feed(&stream[2 * size..]);
-        let expected = [(0, "a".to_owned()), (1, "b".to_owned()), (2, "c".to_owned())];
-        assert_eq!(read(&mut reader).unwrap(), expected);
-        assert_eq!(reader.repeated(), 2);
-    }
-
-    #[test]
-    fn a_gap_ends_the_stream() {
-        let stream = frames(&["a", "b", "c"]);
-        let size = stream.len() / 3;
-        let mut reader = FrameReader::new(MAX);
-        reader.feed(&stream[..size]);
-        reader.feed(&stream[2 * size..]);
-        reader.feed(&stream[size..2 * size]);
-        assert_eq!(reader.next_frame().unwrap().map(|frame| frame.sequence), Some(0));
-        for _ in 0..2 {
-            let error = reader.next_frame().unwrap_err();
-            assert!(matches!(error, FrameError::Gap { expected: 1, found: 2 }));
-        }
-    }
-
-    #[test]
-    fn every_flipped_bit_is_found() {
-        let stream = frames(&["some value", "another"]);
-        for bit in 0..stream.len() * 8 {
-            let mut damaged = stream.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            let mut reader = FrameReader::new(MAX);
-            reader.feed(&damaged);
-            let first = reader.next_frame().ok().flatten().is_some();
-            let both = first && reader.next_frame().ok().flatten().is_some();
-            assert!(!both, "flipping bit {bit} went unnoticed");
-        }
-    }
 
     #[test]
     fn a_slow_receiver_does_not_make_the_buffer_pile_up() {
-        let mut writer = FrameWriter::new(MAX);
+        let mut writer = FrameWriter::new(4096);
         let mut stream = Vec::new();
         for _ in 0..1000 {
             writer.push(7, &"x".repeat(100)).unwrap();
@@ -389,53 +278,12 @@ mod tests {
         }
         writer.reset();
         assert_eq!((writer.len(), writer.sequence()), (0, 0));
-        let mut reader = FrameReader::new(MAX);
+        let mut reader = FrameReader::new(4096);
         reader.feed(&stream);
-        assert_eq!(read(&mut reader).unwrap().len(), 1000);
-    }
-
-    proptest! {
-        #[test]
-        fn any_cut_of_the_stream_gives_the_same_frames(
-            values in proptest::collection::vec(".{0,300}", 0..20),
-            cuts in proptest::collection::vec(1usize..200, 1..20),
-        ) {
-            let stream = frames(&values);
-            let mut reader = FrameReader::new(MAX);
-            let mut found = Vec::new();
-            let mut rest = &stream[..];
-            let mut cuts = cuts.iter().cycle();
-            while let Some(&cut) = cuts.next().filter(|_| !rest.is_empty()) {
-                let (now, later) = rest.split_at(cut.min(rest.len()));
-                reader.feed(now);
-                found.extend(read(&mut reader).unwrap());
-                rest = later;
-            }
-            let expected: Vec<_> = (0..).zip(values).collect();
-            prop_assert_eq!(found, expected);
-            prop_assert_eq!(reader.repeated(), 0);
+        let mut frames = 0;
+        while reader.next_frame().unwrap().is_some() {
+            frames += 1;
         }
-
-        #[test]
-        fn a_truncated_stream_gives_only_whole_frames(
-            values in proptest::collection::vec(".{0,50}", 1..10),
-            keep in 0.0f64..1.0,
-        ) {
-            let stream = frames(&values);
-            let mut reader = FrameReader::new(MAX);
-            reader.feed(&stream[..(stream.len() as f64 * keep) as usize]);
-            let found = read(&mut reader).unwrap();
-            prop_assert!(found.len() < values.len());
-            for ((sequence, value), expected) in found.iter().zip(&values) {
-                prop_assert_eq!(value, expected, "frame {}", sequence);
-            }
-        }
-
-        #[test]
-        fn garbage_is_refused_or_waited_for(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let mut reader = FrameReader::new(MAX);
-            reader.feed(&bytes);
-            prop_assert!(!matches!(reader.next_frame(), Ok(Some(_))));
-        }
+        assert_eq!(frames, 1000);
     }
 }

@@ -1,0 +1,262 @@
+//! A whole cluster in one process: for tests, and for learning.
+
+use crate::control::Inspect;
+use crate::ending::NodeEnd;
+use crate::log::Log;
+use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
+use crate::routes::Routes;
+use crate::submit::ClientHandle;
+use paxos_core::quorum::QuorumError;
+use paxos_core::{
+    Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StateMachine, Timing,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use thiserror::Error;
+
+/// Nodes that share an arbiter and post to each other's mailboxes. Nodes can be killed, restarted
+/// and cut off; dropping the cluster kills all of them.
+pub struct Cluster<S: StateMachine> {
+    plan: ClusterBuilder<S>,
+    nodes: BTreeMap<NodeId, Node<S>>,
+    clients: BTreeMap<NodeId, Node<NoState>>,
+    isolated: BTreeSet<NodeId>,
+}
+
+/// A cluster in the making.
+pub struct ClusterBuilder<S: StateMachine> {
+    layout: Layout,
+    timing: Timing,
+    limits: Limits,
+    state: Option<Rc<dyn Fn(NodeId) -> S>>,
+    logs: Option<MakeLog>,
+}
+
+/// Opens the log of a node; called at each start of the node.
+type MakeLog = Box<dyn Fn(NodeId) -> Box<dyn Log<Record>>>;
+
+/// What cannot be done with a cluster.
+#[derive(Debug, Error)]
+pub enum ClusterError {
+    /// A node cannot be started.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The node is not in the layout.
+    #[error("node {0} is not part of this cluster")]
+    Unknown(NodeId),
+    /// The node runs; it must be killed or stopped before it is started again.
+    #[error("node {0} is running: kill it first")]
+    Running(NodeId),
+}
+
+impl Cluster<NoState> {
+    /// A cluster of the nodes 1 to `nodes`, each with all roles; majorities decide.
+    pub fn builder(nodes: u64) -> Result<ClusterBuilder<NoState>, QuorumError> {
+        let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+        Ok(Cluster::with_layout(Layout::full(&nodes)?))
+    }
+
+    /// A cluster with this layout.
+    pub fn with_layout(layout: Layout) -> ClusterBuilder<NoState> {
+        let (timing, limits) = (Timing::default(), Limits::default());
+        ClusterBuilder { layout, timing, limits, state: None, logs: None }
+    }
+}
+
+impl<S: StateMachine> ClusterBuilder<S> {
+    /// How long roles wait.
+    pub fn timing(mut self, timing: Timing) -> ClusterBuilder<S> {
+        self.timing = timing;
+        self
+    }
+
+    /// How much roles hold.
+    pub fn limits(mut self, limits: Limits) -> ClusterBuilder<S> {
+        self.limits = limits;
+        self
+    }
+
+    /// What makes a node's state, with nothing applied to it; called at each start of the node.
+    pub fn state<T: StateMachine>(
+        self,
+        state: impl Fn(NodeId) -> T + 'static,
+    ) -> ClusterBuilder<T> {
+        let ClusterBuilder { layout, timing, limits, logs, .. } = self;
+        ClusterBuilder { layout, timing, limits, state: Some(Rc::new(state)), logs }
+    }
+
+    /// What opens a node's log; called at each start of the node.
+    pub fn logs(mut self, logs: impl Fn(NodeId) -> Box<dyn Log<Record>> + 'static) -> Self {
+        self.logs = Some(Box::new(logs));
+        self
+    }
+
+    /// Starts every node on the current arbiter.
+    pub async fn start(self) -> Result<Cluster<S>, ClusterError> {
+        let nodes = self.nodes();
+        let mut cluster = Cluster {
+            plan: self,
+            nodes: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            isolated: BTreeSet::new(),
+        };
+        for node in nodes {
+            cluster.start_node(node)?;
+        }
+        cluster.connect().await;
+        Ok(cluster)
+    }
+
+    fn nodes(&self) -> BTreeSet<NodeId> {
+        let Layout { acceptors, proposers, learners, .. } = &self.layout;
+        let learners = learners.iter().map(|feed| &feed.learner);
+        acceptors.iter().chain(proposers).chain(learners).copied().collect()
+    }
+}
+
+impl<S: StateMachine> Cluster<S> {
+    /// A new client, which is no node of the layout and calls all of them.
+    pub async fn client(&mut self) -> Result<ClientHandle, ClusterError> {
+        let layout = &self.plan.layout;
+        let nodes = self.plan.nodes();
+        let first = nodes.last().map_or(0, |node| node.0 + 1).max(FIRST_CLIENT);
+        let me = member(NodeId(first + self.clients.len() as u64));
+        let node = NodeBuilder::new(me, layout.clone())
+            .timing(self.plan.timing)
+            .limits(self.plan.limits)
+            .client(layout.proposers.clone())
+            .start()?;
+        let client = node.client();
+        self.clients.insert(me.node, node);
+        self.connect().await;
+        client.ok_or(ClusterError::Unknown(me.node))
+    }
+
+    /// A running node.
+    pub fn node(&self, node: NodeId) -> Option<&Node<S>> {
+        self.nodes.get(&node)
+    }
+
+    /// What every running node tells about itself.
+    pub async fn status(&self) -> BTreeMap<NodeId, NodeStatus> {
+        let mut all = BTreeMap::new();
+        for (&id, node) in &self.nodes {
+            all.insert(id, node.status().await);
+        }
+        all
+    }
+
+    /// The node that leads with the highest ballot, if any believes that it does.
+    pub async fn leader(&self) -> Option<NodeId> {
+        let status = self.status().await;
+        let proposers = status.iter().filter_map(|(&id, node)| Some((id, node.proposer.as_ref()?)));
+        proposers
+            .filter(|(_, p)| p.stance == "lead")
+            .max_by_key(|(_, p)| p.ballot)
+            .map(|(id, _)| id)
+    }
+
+    /// Looks at the state of a node's learner; none if the node has no learner, or does not run.
+    pub async fn inspect<T: Send + 'static>(
+        &self,
+        node: NodeId,
+        look: impl FnOnce(&S) -> T + Send + 'static,
+    ) -> Option<T> {
+        let learner = self.nodes.get(&node)?.learner()?;
+        learner.send(Inspect::new(|learner: &Learner<S>| look(learner.state()))).await.ok()
+    }
+
+    /// Crashes a node: nothing is drained, and only what is in its log is left.
+    pub async fn kill(&mut self, node: NodeId) -> Result<(), ClusterError> {
+        let killed = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let ending = killed.ending();
+        drop(killed);
+        ending.wait().await;
+        self.connect().await;
+        Ok(())
+    }
+
+    /// Stops a node in order.
+    pub async fn stop(&mut self, node: NodeId) -> Result<NodeEnd, ClusterError> {
+        let stopped = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let end = stopped.stop().await;
+        self.connect().await;
+        Ok(end)
+    }
+
+    /// Starts a node again that was killed or stopped, or that ended of itself.
+    pub async fn restart(&mut self, node: NodeId) -> Result<(), ClusterError> {
+        if !self.plan.nodes().contains(&node) {
+            return Err(ClusterError::Unknown(node));
+        }
+        if let Some(former) = self.nodes.get(&node) {
+            if former.ending().reason().is_none() {
+                return Err(ClusterError::Running(node));
+            }
+            former.ended().await;
+        }
+        self.start_node(node)?;
+        self.connect().await;
+        Ok(())
+    }
+
+    /// Cuts a node off from all others and from all clients.
+    pub async fn isolate(&mut self, node: NodeId) {
+        self.isolated.insert(node);
+        self.connect().await;
+    }
+
+    /// Joins all nodes that were cut off.
+    pub async fn heal(&mut self) {
+        self.isolated.clear();
+        self.connect().await;
+    }
+
+    fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
+        let plan = &self.plan;
+        let mut builder = NodeBuilder::new(member(node), plan.layout.clone())
+            .timing(plan.timing)
+            .limits(plan.limits);
+        if let Some(logs) = &plan.logs {
+            builder = builder.log(logs(node));
+        }
+        let started = match plan.state.clone() {
+            Some(state) => builder.learner(move || state(node)).start()?,
+            None => return Err(NodeError::NoState(node).into()),
+        };
+        self.nodes.insert(node, started);
+        Ok(())
+    }
+
+    /// Gives every node, and every client, a new table with the mailboxes that it can reach.
+    async fn connect(&mut self) {
+        let tables: BTreeMap<NodeId, Routes> =
+            self.nodes.keys().chain(self.clients.keys()).map(|&id| (id, self.table(id))).collect();
+        for (id, table) in tables {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.set_routes(table).await;
+            } else if let Some(client) = self.clients.get_mut(&id) {
+                client.set_routes(table).await;
+            }
+        }
+    }
+
+    /// The mailboxes of others that `me` can reach.
+    fn table(&self, me: NodeId) -> Routes {
+        let reaches = |other: &NodeId| {
+            *other != me && !self.isolated.contains(other) && !self.isolated.contains(&me)
+        };
+        let nodes = self.nodes.iter().filter(|(id, _)| reaches(id));
+        let clients = self.clients.iter().filter(|(id, _)| reaches(id));
+        let routes = nodes.fold(Routes::new(), |routes, (_, node)| node.add_to(routes));
+        clients.fold(routes, |routes, (_, client)| client.add_to(routes))
+    }
+}
+
+/// The first client is not below this node id, so that ids tell nodes and clients apart.
+const FIRST_CLIENT: u64 = 1000;
+
+/// Logs outlive nodes here, and so one incarnation does for each.
+fn member(node: NodeId) -> MemberId {
+    MemberId { node, incarnation: Incarnation(node.0) }
+}

@@ -1,0 +1,338 @@
+//! The one actor: it hosts a role, and does for it what a role cannot do.
+
+use crate::clock;
+use crate::ending::{Ending, NodeEnd, Presence};
+use crate::envelope::Envelope;
+use crate::log::{Log, LogEvent};
+use crate::routes::Routes;
+use actix::prelude::*;
+use paxos_core::{
+    Acceptor, Client, Gate, Learner, Limits, MemberId, Now, Outgoing, Output, Proposer, Role,
+    RoleName, StateMachine, Timing,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tracing::{Level, enabled, trace};
+
+/// An acceptor as an actor.
+pub type AcceptorActor = RoleActor<Acceptor>;
+/// A proposer as an actor.
+pub type ProposerActor = RoleActor<Proposer>;
+/// A learner as an actor.
+pub type LearnerActor<S> = RoleActor<Learner<S>>;
+/// A client as an actor; [`crate::submit`] says how to use it.
+pub type ClientActor = RoleActor<Client>;
+
+/// A role that an actor can host.
+pub trait Hosted: Role {
+    /// Its name, in traces and in [`NodeEnd::Panicked`].
+    const NAME: RoleName;
+
+    /// What the actor keeps beside the role: who waits for what the role will find out.
+    type Desk: Default + 'static;
+
+    /// Looks after the desk; called after every step.
+    fn after_step(&mut self, _desk: &mut Self::Desk) {}
+}
+
+/// Hosts a role: feeds it messages and time, holds its mail back until the log has its records,
+/// and posts it.
+///
+/// It begins by opening the log, and drops what arrives until all is replayed: a boot is a
+/// restart. If it panics, or its log fails, everything that shares its [`Ending`] ends.
+pub struct RoleActor<R: Hosted> {
+    me: MemberId,
+    make: Box<dyn Fn() -> R>,
+    timing: Timing,
+    limits: Limits,
+    log: Option<Box<dyn Log<R::Record>>>,
+    routes: Arc<Routes>,
+    role: R,
+    desk: R::Desk,
+    gate: Gate,
+    /// Counts the openings of the log.
+    epoch: u64,
+    phase: Phase,
+    dropped: Dropped,
+    /// The last field: it goes when the log is gone.
+    presence: Presence,
+}
+
+enum Phase {
+    /// The log is being read.
+    Replaying,
+    Running,
+    /// The log is being finished. Whoever waits for the stop hears when these are dropped, which
+    /// is when the actor is gone.
+    Stopping(Vec<oneshot::Sender<()>>),
+}
+
+/// Messages that an actor refused at the door. Paxos survives the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// The log was not replayed yet, or the actor was stopping.
+    pub not_running: u64,
+    /// The log was behind by more than [`Limits::log_backlog_max`] records.
+    pub overload: u64,
+}
+
+/// What an actor tells about itself; its role has a status of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShellStatus {
+    /// The log is replayed and the role takes messages.
+    pub running: bool,
+    /// Records handed to the log in all.
+    pub appended: u64,
+    /// Records known to be durable.
+    pub durable: u64,
+    /// Messages refused.
+    pub dropped: Dropped,
+}
+
+impl<R: Hosted> RoleActor<R> {
+    /// An actor for the role that `make` makes: once now, and again each time it is restarted from
+    /// its log. It has default timing and limits, no log, no routes, and ends alone.
+    pub fn new(me: MemberId, make: impl Fn() -> R + 'static) -> RoleActor<R> {
+        RoleActor {
+            me,
+            role: make(),
+            make: Box::new(make),
+            timing: Timing::default(),
+            limits: Limits::default(),
+            log: None,
+            routes: Arc::default(),
+            desk: R::Desk::default(),
+            gate: Gate::new(0),
+            epoch: 0,
+            phase: Phase::Replaying,
+            dropped: Dropped::default(),
+            presence: Ending::new().join(R::NAME),
+        }
+    }
+
+    /// How often to tick.
+    pub fn timing(mut self, timing: Timing) -> RoleActor<R> {
+        self.timing = timing;
+        self
+    }
+
+    /// How much to hold.
+    pub fn limits(mut self, limits: Limits) -> RoleActor<R> {
+        self.limits = limits;
+        self
+    }
+
+    /// Where records go. Without a log they are forgotten, and no mail waits for them: right for a
+    /// role that has none.
+    pub fn log(mut self, log: Box<dyn Log<R::Record>>) -> RoleActor<R> {
+        self.log = Some(log);
+        self
+    }
+
+    /// Where mail goes, until [`crate::control::SetRoutes`] says otherwise.
+    pub fn routes(mut self, routes: Arc<Routes>) -> RoleActor<R> {
+        self.routes = routes;
+        self
+    }
+
+    /// With whom it ends.
+    pub fn ending(mut self, ending: &Ending) -> RoleActor<R> {
+        self.presence = ending.join(R::NAME);
+        self
+    }
+}
+
+impl<R: Hosted> Actor for RoleActor<R> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.set_mailbox_capacity(self.limits.mailbox_max);
+        let ending = self.presence.ending().clone();
+        let ended = async move { ending.announced().await };
+        ctx.spawn(ended.into_actor(self).map(|(), _, ctx| ctx.terminate()));
+        self.boot(ctx);
+    }
+}
+
+impl<R: Hosted> Handler<Envelope<R::Msg>> for RoleActor<R> {
+    type Result = ();
+
+    fn handle(&mut self, envelope: Envelope<R::Msg>, _: &mut Context<Self>) {
+        if !self.is_running() {
+            self.dropped.not_running += 1;
+        } else if self.gate.backlog() > self.limits.log_backlog_max {
+            self.dropped.overload += 1;
+        } else {
+            let Envelope { from, msg, .. } = envelope;
+            let input = traced(|| format!("{from}: {msg:?}"));
+            self.step(input, |role, _, now, out| role.receive(now, from, msg, out));
+        }
+    }
+}
+
+impl<R: Hosted> Handler<LogEvent<R::Record>> for RoleActor<R> {
+    type Result = ();
+
+    fn handle(&mut self, event: LogEvent<R::Record>, ctx: &mut Context<Self>) {
+        if event.epoch() != self.epoch || self.has_ended() {
+            return;
+        }
+        match event {
+            LogEvent::Replayed { records, .. } => {
+                records.into_iter().for_each(|record| self.role.replay(record));
+            }
+            LogEvent::Ready { lsn, .. } => {
+                self.gate = Gate::new(lsn);
+                self.run(ctx);
+            }
+            LogEvent::Durable { lsn, .. } => {
+                let free = self.gate.release(lsn);
+                self.post(free);
+                self.stop_if_finished(ctx);
+            }
+            LogEvent::Failed { error, .. } => {
+                self.presence.ending().end(NodeEnd::LogFailed(error));
+                ctx.terminate();
+            }
+        }
+    }
+}
+
+impl<R: Hosted> RoleActor<R> {
+    /// Begins an epoch: the role has what the log holds, and nothing else.
+    fn boot(&mut self, ctx: &mut Context<Self>) {
+        self.epoch += 1;
+        self.gate = Gate::new(0);
+        self.phase = Phase::Replaying;
+        match &mut self.log {
+            Some(log) => log.open(self.epoch, ctx.address().recipient()),
+            None => self.run(ctx),
+        }
+    }
+
+    /// Forgets what is only in memory and boots.
+    pub(crate) fn restart(&mut self, ctx: &mut Context<Self>) {
+        if !matches!(self.phase, Phase::Stopping(_)) {
+            self.role = (self.make)();
+            self.desk = R::Desk::default();
+            self.boot(ctx);
+        }
+    }
+
+    fn run(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Running;
+        self.arm(ctx);
+    }
+
+    /// One tick later, ticks and arms again. Ticks missed while the process stood still are not
+    /// made up for: a burst of them would forge an election timeout.
+    fn arm(&self, ctx: &mut Context<Self>) {
+        let epoch = self.epoch;
+        ctx.run_later(Duration::from_micros(self.timing.tick_us()), move |actor, ctx| {
+            if actor.epoch == epoch && actor.is_running() {
+                actor.step(traced(|| "tick".into()), |role, _, now, out| role.tick(now, out));
+                actor.arm(ctx);
+            }
+        });
+    }
+
+    /// Steps the role, and does what the step asked for. All steps are traced here.
+    pub(crate) fn step<T>(
+        &mut self,
+        input: Option<String>,
+        run: impl FnOnce(&mut R, &mut R::Desk, Now, &mut Output<R::Record>) -> T,
+    ) -> T {
+        let mut out = Output::new();
+        let result = run(&mut self.role, &mut self.desk, clock::now(), &mut out);
+        if let Some(input) = input {
+            trace!(role = ?R::NAME, me = %self.me, input, output = ?out);
+        }
+        self.role.after_step(&mut self.desk);
+        if !out.is_empty() {
+            self.settle(out);
+        }
+        result
+    }
+
+    fn settle(&mut self, out: Output<R::Record>) {
+        let (records, mut free) = self.gate.submit(out);
+        match &mut self.log {
+            Some(_) if records.is_empty() => {}
+            Some(log) => log.append(self.epoch, records),
+            None => free.extend(self.gate.release(self.gate.appended())),
+        }
+        self.post(free);
+    }
+
+    fn post(&self, mail: Vec<Outgoing>) {
+        for mail in mail {
+            // What is lost is counted there, and Paxos survives it.
+            let _ = self.routes.post(self.me, mail);
+        }
+    }
+
+    /// Steps no more, lets the log finish, and stops. `done` is dropped with the actor.
+    pub(crate) fn stop(&mut self, done: oneshot::Sender<()>, ctx: &mut Context<Self>) {
+        match &mut self.phase {
+            Phase::Stopping(waiting) => waiting.push(done),
+            Phase::Replaying | Phase::Running => self.phase = Phase::Stopping(vec![done]),
+        }
+        self.stop_if_finished(ctx);
+    }
+
+    fn stop_if_finished(&mut self, ctx: &mut Context<Self>) {
+        if matches!(self.phase, Phase::Stopping(_)) && self.gate.backlog() == 0 {
+            ctx.stop();
+        }
+    }
+
+    pub(crate) fn set_routes(&mut self, routes: Arc<Routes>) {
+        self.routes = routes;
+    }
+
+    pub(crate) fn role(&self) -> &R {
+        &self.role
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running) && !self.has_ended()
+    }
+
+    /// A mailbox is drained before the future that ends this actor is looked at.
+    fn has_ended(&self) -> bool {
+        self.presence.ending().reason().is_some()
+    }
+
+    pub(crate) fn shell_status(&self) -> ShellStatus {
+        ShellStatus {
+            running: self.is_running(),
+            appended: self.gate.appended(),
+            durable: self.gate.durable(),
+            dropped: self.dropped,
+        }
+    }
+}
+
+/// What a step is traced as, if steps are traced at all.
+pub(crate) fn traced(input: impl FnOnce() -> String) -> Option<String> {
+    enabled!(Level::TRACE).then(input)
+}
+
+/// Nothing inside is ever pinned.
+impl<R: Hosted> Unpin for RoleActor<R> {}
+
+impl Hosted for Acceptor {
+    const NAME: RoleName = RoleName::Acceptor;
+    type Desk = ();
+}
+
+impl Hosted for Proposer {
+    const NAME: RoleName = RoleName::Proposer;
+    type Desk = ();
+}
+
+impl<S: StateMachine> Hosted for Learner<S> {
+    const NAME: RoleName = RoleName::Learner;
+    type Desk = ();
+}

@@ -1,0 +1,7 @@
+//! Tests of the actors from outside.
+
+mod cluster;
+mod node;
+mod role_actor;
+mod routes;
+mod support;

@@ -1,0 +1,181 @@
+//! Who is let in, and how the words look on the wire.
+
+use paxos_core::{ClusterId, Incarnation, MemberId, NodeId};
+use paxos_net::Refusal;
+use paxos_net::hello::{Hello, HelloError, Identity, Note, VERSIONS, Versions, Welcome};
+use proptest::prelude::*;
+
+fn member(node: u64) -> MemberId {
+    MemberId { node: NodeId(node), incarnation: Incarnation(node * 100) }
+}
+
+/// Node 2, which knows nothing but its peers.
+fn fresh() -> Identity {
+    Identity {
+        me: member(2),
+        life: 22,
+        peers: [NodeId(1), NodeId(3)].into(),
+        cluster: None,
+        members: Vec::new(),
+    }
+}
+
+/// Node 2 after its roster was stored.
+fn formed() -> Identity {
+    let members = vec![member(1), member(2)];
+    Identity { cluster: Some(ClusterId(7)), members, ..fresh() }
+}
+
+fn hello(cluster: Option<u64>, from: MemberId, to: u64) -> Hello {
+    let cluster = cluster.map(ClusterId);
+    Hello { cluster, from, life: 11, to: NodeId(to), nonce: 5 }
+}
+
+#[test]
+fn golden() {
+    let bytes = Note::Hello(hello(Some(7), member(1), 2)).encode().unwrap();
+    #[rustfmt::skip]
+    let golden: &[u8] = &[
+        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 8, 0,
+        0x66, 0x74, 0x6a, 0x1e,
+        0, 1, 7, 1, 100, 11, 2, 5,
+    ];
+    assert_eq!(bytes, golden);
+    let bytes = Note::Refuse(Refusal::NotAMember { known: Incarnation(3) }).encode().unwrap();
+    #[rustfmt::skip]
+    let golden: &[u8] = &[
+        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 3, 0,
+        0x88, 0x1c, 0x2e, 0x44,
+        3, 5, 3,
+    ];
+    assert_eq!(bytes, golden);
+}
+
+#[test]
+fn who_is_admitted() {
+    let wiped = MemberId { node: NodeId(1), incarnation: Incarnation(999) };
+    let known = Incarnation(100);
+    let cluster = ClusterId(7);
+    let table = [
+        (fresh(), hello(None, member(1), 2), Ok(())),
+        (fresh(), hello(Some(7), member(1), 2), Ok(())),
+        (fresh(), hello(None, wiped, 2), Ok(())),
+        (fresh(), hello(None, member(4), 2), Err(Refusal::UnknownNode)),
+        (fresh(), hello(None, member(2), 2), Err(Refusal::SameNode)),
+        (fresh(), hello(None, member(2), 1), Err(Refusal::SameNode)),
+        (fresh(), hello(None, member(1), 3), Err(Refusal::WrongNode { node: NodeId(2) })),
+        (formed(), hello(None, member(1), 2), Ok(())),
+        (formed(), hello(Some(7), member(1), 2), Ok(())),
+        (formed(), hello(Some(8), member(1), 2), Err(Refusal::WrongCluster { known: cluster })),
+        (formed(), hello(None, wiped, 2), Err(Refusal::NotAMember { known })),
+        (formed(), hello(Some(7), wiped, 2), Err(Refusal::NotAMember { known })),
+        // Node 3 has no acceptor, so the roster lists no incarnation of it.
+        (formed(), hello(Some(7), member(3), 2), Ok(())),
+    ];
+    for (i, (identity, hello, expected)) in table.into_iter().enumerate() {
+        let admitted = identity.admit(VERSIONS, &hello);
+        assert_eq!(admitted.map(|_| ()), expected, "row {i}: {hello:?}");
+        if let Ok(peer) = admitted {
+            assert_eq!((peer.member, peer.life, peer.version), (hello.from, 11, 1), "row {i}");
+        }
+    }
+}
+
+#[test]
+fn whom_the_dialler_accepts() {
+    let sent = Hello { cluster: None, from: member(2), life: 22, to: NodeId(1), nonce: 5 };
+    let good = Welcome {
+        version: 1,
+        cluster: Some(ClusterId(7)),
+        from: member(1),
+        life: 11,
+        echo: 5,
+        nonce: 6,
+    };
+    let wiped = MemberId { node: NodeId(1), incarnation: Incarnation(999) };
+    let known = ClusterId(7);
+    let table = [
+        (good.clone(), Ok(())),
+        (Welcome { cluster: None, ..good.clone() }, Ok(())),
+        (Welcome { version: 2, ..good.clone() }, Err(Refusal::version())),
+        (Welcome { echo: 4, ..good.clone() }, Err(Refusal::Replayed)),
+        (Welcome { from: member(2), ..good.clone() }, Err(Refusal::SameNode)),
+        (Welcome { from: member(3), ..good.clone() }, Err(Refusal::WrongNode { node: NodeId(2) })),
+        (
+            Welcome { cluster: Some(ClusterId(8)), ..good.clone() },
+            Err(Refusal::WrongCluster { known }),
+        ),
+        (Welcome { from: wiped, ..good }, Err(Refusal::NotAMember { known: Incarnation(100) })),
+    ];
+    for (i, (welcome, expected)) in table.into_iter().enumerate() {
+        assert_eq!(formed().accept(&sent, &welcome).map(|_| ()), expected, "row {i}");
+    }
+}
+
+#[test]
+fn versions_must_overlap() {
+    let range = |oldest, newest| Versions { oldest, newest };
+    let table = [
+        (range(1, 1), range(1, 1), Some(1)),
+        (range(1, 3), range(2, 5), Some(3)),
+        (range(2, 5), range(1, 3), Some(3)),
+        (range(1, 2), range(3, 4), None),
+        (range(3, 4), range(1, 2), None),
+        (range(5, 4), range(1, 9), None),
+    ];
+    for (ours, theirs, common) in table {
+        assert_eq!(ours.common(theirs), common, "{ours:?} {theirs:?}");
+    }
+    let refused = fresh().admit(range(2, 9), &hello(None, member(1), 2));
+    assert_eq!(refused, Err(Refusal::version()));
+}
+
+#[test]
+fn what_is_no_note_is_refused_by_its_first_bytes() {
+    assert!(matches!(Note::wanted(&[0xff; 4]), Err(HelloError::Magic)));
+    assert!(matches!(Note::wanted(b"GET / HTTP/1.1\r\n"), Err(HelloError::Magic)));
+    let mut note = Note::Confirm { echo: 1 }.encode().unwrap();
+    note[12..14].copy_from_slice(&[0xff, 0xff]);
+    assert!(matches!(Note::wanted(&note), Err(HelloError::TooLong(0xffff))));
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_found() {
+    let bytes = Note::Hello(hello(Some(7), member(1), 2)).encode().unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Note::decode(&damaged).is_err(), "flipping bit {bit} went unnoticed");
+    }
+    for cut in 0..bytes.len() {
+        assert!(Note::decode(&bytes[..cut]).is_err(), "cutting at {cut} went unnoticed");
+        assert!(Note::wanted(&bytes[..cut]).unwrap() > cut);
+    }
+}
+
+proptest! {
+    #[test]
+    fn round_trip(cluster: Option<u64>, node: u64, incarnation: u64, life: u64, nonce: u64) {
+        let from = MemberId { node: NodeId(node), incarnation: Incarnation(incarnation) };
+        let cluster = cluster.map(ClusterId);
+        let notes = [
+            Note::Hello(Hello { cluster, from, life, to: NodeId(nonce), nonce }),
+            Note::Welcome(Welcome { version: 1, cluster, from, life, echo: nonce, nonce: life }),
+            Note::Confirm { echo: nonce },
+            Note::Refuse(Refusal::WrongNode { node: NodeId(node) }),
+        ];
+        for note in notes {
+            let bytes = note.encode().unwrap();
+            prop_assert_eq!(Note::wanted(&bytes).unwrap(), bytes.len());
+            prop_assert_eq!(Note::decode(&bytes).unwrap(), (VERSIONS, note));
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        prop_assert!(Note::decode(&bytes).is_err());
+        let mut masked = paxos_net::hello::MAGIC.to_vec();
+        masked.extend(bytes);
+        prop_assert!(Note::decode(&masked).is_err());
+    }
+}

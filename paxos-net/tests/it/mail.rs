@@ -1,0 +1,141 @@
+//! Mail in frames: how it looks, and that it comes out as it went in.
+
+use crate::support::{ballot, samples};
+use paxos_core::{
+    AcceptorMsg, Ballot, Body, Command, Entry, NodeId, Packet, PromisePart, ProposerMsg, SessionId,
+    Slot, SlotRange, Vote,
+};
+use paxos_net::wire::MAIL;
+use paxos_net::{FrameReader, FrameWriter};
+use proptest::prelude::*;
+
+fn read(bytes: &[u8]) -> Vec<(NodeId, Packet)> {
+    let mut reader = FrameReader::new(4 << 20);
+    reader.feed(bytes);
+    let mut mail = Vec::new();
+    while let Ok(Some(frame)) = reader.next_frame() {
+        mail.extend(frame.decode::<(NodeId, Packet)>());
+    }
+    mail
+}
+
+#[test]
+fn golden() {
+    let mut writer = FrameWriter::new(4096);
+    writer
+        .push(MAIL, &(NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot() })))
+        .unwrap();
+    #[rustfmt::skip]
+    let golden: &[u8] = &[
+        15, 0, 0, 0, 0x0c, 0x5e, 0x13, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 3, 1, 9,
+    ];
+    assert_eq!(writer.bytes(), golden);
+}
+
+#[test]
+fn every_kind_of_message_round_trips() {
+    let mut writer = FrameWriter::new(4 << 20);
+    let mail: Vec<_> = samples().into_iter().map(|packet| (NodeId(2), packet)).collect();
+    for mail in &mail {
+        writer.push(MAIL, mail).unwrap();
+    }
+    assert_eq!(read(writer.bytes()), mail);
+}
+
+/// A checksum can be made to match: the payload itself must not be trusted either.
+#[test]
+fn damaged_payloads_behind_good_checksums_never_panic() {
+    for packet in samples() {
+        let mut payload = Vec::new();
+        paxos_actors::codec::encode(&(NodeId(2), packet), &mut payload).unwrap();
+        for cut in 0..payload.len() {
+            assert!(paxos_actors::codec::decode::<(NodeId, Packet)>(&payload[..cut]).is_err());
+        }
+        for bit in 0..payload.len() * 8 {
+            let mut damaged = payload.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok((_, packet)) = paxos_actors::codec::decode::<(NodeId, Packet)>(&damaged) {
+                let _ = paxos_net::validate::validate(&packet);
+            }
+        }
+    }
+}
+
+prop_compose! {
+    fn ballots()(round: u64, node: u64, life: u64) -> Ballot {
+        Ballot { round, node: NodeId(node), life }
+    }
+}
+
+prop_compose! {
+    fn commands()(
+        client: u64,
+        learner: u64,
+        slot: u64,
+        index: u32,
+        sequence: u64,
+        acked_below: u64,
+        value in proptest::collection::vec(any::<u8>(), 0..200),
+    ) -> Command {
+        let session = SessionId { slot: Slot(slot), index };
+        let body = Body::Run { session, sequence, acked_below, value: value.into() };
+        Command { client: NodeId(client), learner: NodeId(learner), body }
+    }
+}
+
+prop_compose! {
+    fn entries()(
+        log_time_ms: u64,
+        commands in proptest::collection::vec(commands(), 0..5),
+    ) -> Entry {
+        Entry { log_time_ms, commands: commands.into() }
+    }
+}
+
+fn packets() -> impl Strategy<Value = Packet> {
+    let accept = (ballots(), any::<u64>(), entries(), any::<(u64, u64)>());
+    let accept = accept.prop_map(|(ballot, slot, entry, (from, below))| {
+        let chosen = SlotRange::new(Slot(from), Slot(below));
+        AcceptorMsg::Accept { ballot, slot: Slot(slot), entry, chosen }.into()
+    });
+    let propose = (proptest::collection::vec(commands(), 0..9), any::<u8>());
+    let propose =
+        propose.prop_map(|(commands, hops)| ProposerMsg::Propose { commands, hops }.into());
+    let votes = proptest::collection::vec((any::<u64>(), ballots(), entries()), 0..5);
+    let promise = (ballots(), any::<[u64; 4]>(), any::<Option<u64>>(), votes);
+    let promise = promise.prop_map(|(ballot, [trimmed, chosen, time, from], below, votes)| {
+        let vote = |(slot, ballot, entry)| (Slot(slot), Vote { ballot, entry });
+        let part = PromisePart {
+            trimmed: Slot(trimmed),
+            chosen_below: Slot(chosen),
+            log_time_ms: time,
+            from: Slot(from),
+            below: below.map(Slot),
+            votes: votes.into_iter().map(vote).collect(),
+        };
+        ProposerMsg::Promise { ballot, part }.into()
+    });
+    prop_oneof![accept, propose, promise, proptest::sample::select(samples())]
+}
+
+proptest! {
+    #[test]
+    fn any_mail_round_trips(packets in proptest::collection::vec((any::<u64>(), packets()), 0..8)) {
+        let mut writer = FrameWriter::new(4 << 20);
+        let mail: Vec<_> = packets.into_iter().map(|(to, packet)| (NodeId(to), packet)).collect();
+        for mail in &mail {
+            writer.push(MAIL, mail).unwrap();
+        }
+        prop_assert_eq!(read(writer.bytes()), mail);
+    }
+
+    #[test]
+    fn any_mail_is_judged_without_overflow(packet in packets()) {
+        let _ = paxos_net::validate::validate(&packet);
+    }
+
+    #[test]
+    fn garbage_payloads_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = paxos_actors::codec::decode::<(NodeId, Packet)>(&payload);
+    }
+}
