@@ -5,9 +5,11 @@
 //! what it says to a node, and [`server`] the node. Agreement itself is not here: commands are
 //! opaque bytes to everything between the client and the store.
 
+pub mod client;
 pub mod op;
 pub mod store;
 pub mod wire;
 
-pub use op::{Expect, KeyValue, Limit, Op, OpResult, Query, QueryResult};
+pub use client::{EndpointStatus, KvClient, KvError, Swap};
+pub use op::{Expect, KeyValue, Limit, Meta, Op, OpResult, Query, QueryResult};
 pub use store::Store;
