@@ -47,7 +47,8 @@ const SHOWN_RETURNED: usize = 10;
 /// There are at most so many ways to have come to the operations shown.
 const WAYS: usize = 8;
 
-/// Cuts the operations on one key down, no order of which explains the answers up to `end`. What the time does not suffice for stays as it is.
+/// Cuts the operations on one key down, no order of which explains the answers up to `end`. What
+/// the time does not suffice for stays as it is.
 pub(super) fn shrink<M: Model>(
     model: &M,
     key: &str,
