@@ -1,16 +1,21 @@
 //! A whole cluster in one process: for tests, and for learning.
 
+mod logs;
+
+use self::logs::Logs;
 use crate::control::Inspect;
 use crate::ending::NodeEnd;
 use crate::log::Log;
 use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
 use crate::routes::Routes;
 use crate::submit::ClientHandle;
+use crate::wal::WalError;
 use paxos_core::quorum::QuorumError;
 use paxos_core::{
     Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StateMachine, Timing,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 use thiserror::Error;
 
@@ -29,11 +34,8 @@ pub struct ClusterBuilder<S: StateMachine> {
     timing: Timing,
     limits: Limits,
     state: Option<Rc<dyn Fn(NodeId) -> S>>,
-    logs: Option<MakeLog>,
+    logs: Logs,
 }
-
-/// Opens the log of a node; called at each start of the node.
-type MakeLog = Box<dyn Fn(NodeId) -> Box<dyn Log<Record>>>;
 
 /// What cannot be done with a cluster.
 #[derive(Debug, Error)]
@@ -41,6 +43,9 @@ pub enum ClusterError {
     /// A node cannot be started.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The log of a node cannot be opened.
+    #[error(transparent)]
+    Log(#[from] WalError),
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
@@ -59,7 +64,7 @@ impl Cluster<NoState> {
     /// A cluster with this layout.
     pub fn with_layout(layout: Layout) -> ClusterBuilder<NoState> {
         let (timing, limits) = (Timing::default(), Limits::default());
-        ClusterBuilder { layout, timing, limits, state: None, logs: None }
+        ClusterBuilder { layout, timing, limits, state: None, logs: Logs::memory() }
     }
 }
 
@@ -85,9 +90,21 @@ impl<S: StateMachine> ClusterBuilder<S> {
         ClusterBuilder { layout, timing, limits, state: Some(Rc::new(state)), logs }
     }
 
-    /// What opens a node's log; called at each start of the node.
+    /// Logs are kept in memory, for as long as the cluster lives. This is the default.
+    pub fn memory(mut self) -> ClusterBuilder<S> {
+        self.logs = Logs::memory();
+        self
+    }
+
+    /// Logs are kept on disk, in a directory for each node below this one.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> ClusterBuilder<S> {
+        self.logs = Logs::Directory(path.into());
+        self
+    }
+
+    /// What opens a node's log; called at each start of the node, and must find what was there.
     pub fn logs(mut self, logs: impl Fn(NodeId) -> Box<dyn Log<Record>> + 'static) -> Self {
-        self.logs = Some(Box::new(logs));
+        self.logs = Logs::Opened(Box::new(logs));
         self
     }
 
@@ -120,7 +137,8 @@ impl<S: StateMachine> Cluster<S> {
         let layout = &self.plan.layout;
         let nodes = self.plan.nodes();
         let first = nodes.last().map_or(0, |node| node.0 + 1).max(FIRST_CLIENT);
-        let me = member(NodeId(first + self.clients.len() as u64));
+        let id = first + self.clients.len() as u64;
+        let me = MemberId { node: NodeId(id), incarnation: Incarnation(id) };
         let node = NodeBuilder::new(me, layout.clone())
             .timing(self.plan.timing)
             .limits(self.plan.limits)
@@ -214,16 +232,21 @@ impl<S: StateMachine> Cluster<S> {
 
     fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
         let plan = &self.plan;
-        let mut builder = NodeBuilder::new(member(node), plan.layout.clone())
-            .timing(plan.timing)
-            .limits(plan.limits);
-        if let Some(logs) = &plan.logs {
-            builder = builder.log(logs(node));
-        }
-        let started = match plan.state.clone() {
-            Some(state) => builder.learner(move || state(node)).start()?,
-            None => return Err(NodeError::NoState(node).into()),
+        let state = plan.state.clone().ok_or(NodeError::NoState(node))?;
+        let (me, log) = if plan.layout.acceptors.contains(&node) {
+            let (me, log) = plan.logs.open(node, &plan.limits)?;
+            (me, Some(log))
+        } else {
+            (MemberId { node, incarnation: Incarnation(node.0) }, None)
         };
+        let mut builder = NodeBuilder::new(me, plan.layout.clone())
+            .timing(plan.timing)
+            .limits(plan.limits)
+            .learner(move || state(node));
+        if let Some(log) = log {
+            builder = builder.log(log);
+        }
+        let started = builder.start()?;
         self.nodes.insert(node, started);
         Ok(())
     }
@@ -255,8 +278,3 @@ impl<S: StateMachine> Cluster<S> {
 
 /// The first client is not below this node id, so that ids tell nodes and clients apart.
 const FIRST_CLIENT: u64 = 1000;
-
-/// Logs outlive nodes here, and so one incarnation does for each.
-fn member(node: NodeId) -> MemberId {
-    MemberId { node, incarnation: Incarnation(node.0) }
-}

@@ -4,7 +4,7 @@ use crate::config::Limits;
 use crate::digest::digest;
 use crate::entry::SessionId;
 use crate::rng::mix;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 
 /// The open sessions with the answers that they keep. Part of the replicated state: only what is
@@ -15,14 +15,14 @@ pub struct Sessions {
     open: BTreeMap<SessionId, Session>,
     /// When to look at which session; no later than it expires.
     due: BTreeSet<(u64, SessionId)>,
-    digest: u64,
 }
 
 #[derive(Debug)]
 struct Session {
     expires_ms: u64,
     acked_below: u64,
-    answers: BTreeMap<u64, Bytes>,
+    /// The answers of the sequences from `acked_below` on; none where nothing was applied yet.
+    answers: VecDeque<Option<Bytes>>,
 }
 
 /// What is to be done with a command.
@@ -43,7 +43,7 @@ pub enum Verdict {
 impl Sessions {
     /// No sessions.
     pub fn new(limits: Limits) -> Sessions {
-        Sessions { limits, open: BTreeMap::new(), due: BTreeSet::new(), digest: 0 }
+        Sessions { limits, open: BTreeMap::new(), due: BTreeSet::new() }
     }
 
     /// Opens a session; `false` where there are as many as there may be.
@@ -52,9 +52,8 @@ impl Sessions {
             return false;
         }
         let expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
-        self.open.insert(id, Session { expires_ms, acked_below: 0, answers: BTreeMap::new() });
+        self.open.insert(id, Session { expires_ms, acked_below: 0, answers: VecDeque::new() });
         self.due.insert((expires_ms, id));
-        self.digest = self.digest.wrapping_add(opened(id));
         true
     }
 
@@ -70,33 +69,29 @@ impl Sessions {
         session.expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
         // A client acknowledges nothing at or above the command that it sends.
         let acked_below = acked_below.min(sequence);
-        while let Some(first) = session.answers.first_entry() {
-            if *first.key() >= acked_below {
-                break;
-            }
-            let gone = kept(id, *first.key(), first.get());
-            self.digest = self.digest.wrapping_sub(gone);
-            first.remove();
+        if acked_below > session.acked_below {
+            let acked = (acked_below - session.acked_below).min(session.answers.len() as u64);
+            session.answers.drain(..acked as usize);
+            session.acked_below = acked_below;
         }
-        session.acked_below = session.acked_below.max(acked_below);
-        if sequence < session.acked_below {
-            return Verdict::Acked;
-        }
-        if sequence - session.acked_below >= self.limits.session_window {
+        let Some(ahead) = sequence.checked_sub(session.acked_below) else { return Verdict::Acked };
+        if ahead >= self.limits.session_window {
             return Verdict::OutOfWindow;
         }
-        match session.answers.get(&sequence) {
-            Some(answer) => Verdict::Answered(answer.clone()),
-            None => Verdict::New,
+        match session.answers.get(ahead as usize) {
+            Some(Some(answer)) => Verdict::Answered(answer.clone()),
+            Some(None) | None => Verdict::New,
         }
     }
 
-    /// Keeps the answer of a command that was judged new and has been applied.
+    /// Keeps the answer of a command that has just been judged new, and been applied.
     pub fn keep(&mut self, id: SessionId, sequence: u64, answer: Bytes) {
-        if let Some(session) = self.open.get_mut(&id) {
-            self.digest = self.digest.wrapping_add(kept(id, sequence, &answer));
-            session.answers.insert(sequence, answer);
+        let Some(session) = self.open.get_mut(&id) else { return };
+        let Some(ahead) = sequence.checked_sub(session.acked_below) else { return };
+        if session.answers.len() as u64 <= ahead {
+            session.answers.resize(ahead as usize + 1, None);
         }
+        session.answers[ahead as usize] = Some(answer);
     }
 
     /// Closes the sessions that have been silent for too long, by log time (rule R18).
@@ -111,9 +106,6 @@ impl Sessions {
                 self.due.insert((session.expires_ms, id));
                 continue;
             }
-            let answers = session.answers.iter();
-            let gone = answers.fold(opened(id), |sum, (&s, a)| sum.wrapping_add(kept(id, s, a)));
-            self.digest = self.digest.wrapping_sub(gone);
             self.open.remove(&id);
         }
     }
@@ -133,16 +125,18 @@ impl Sessions {
         self.open.is_empty()
     }
 
-    /// Equal for equal tables.
+    /// Equal for equal tables. Looks at every answer that is kept.
     pub fn digest(&self) -> u64 {
-        self.digest
+        let mut sum = 0;
+        for (&id, session) in &self.open {
+            let seed = mix(mix(id.slot.0) ^ u64::from(id.index));
+            sum = mix(sum ^ seed ^ session.expires_ms).wrapping_add(session.acked_below);
+            for (sequence, answer) in (session.acked_below..).zip(&session.answers) {
+                if let Some(answer) = answer {
+                    sum = sum.wrapping_add(digest(seed ^ mix(sequence), answer));
+                }
+            }
+        }
+        sum
     }
-}
-
-fn opened(id: SessionId) -> u64 {
-    mix(mix(id.slot.0) ^ u64::from(id.index))
-}
-
-fn kept(id: SessionId, sequence: u64, answer: &Bytes) -> u64 {
-    digest(opened(id) ^ mix(sequence), answer)
 }

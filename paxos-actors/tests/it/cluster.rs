@@ -1,23 +1,30 @@
 //! Whole clusters in one process: actors, routes, clients.
 
 use crate::support::*;
-use paxos_actors::cluster::{Cluster, ClusterError};
+use paxos_actors::Log;
+use paxos_actors::cluster::{Cluster, ClusterBuilder, ClusterError};
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
-use paxos_core::{NodeId, Outcome, RoleName, Slot, Timing};
-use std::collections::BTreeMap;
+use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
+use paxos_core::{
+    Feed, Incarnation, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, Slot,
+    Timing,
+};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
+fn builder(nodes: u64) -> ClusterBuilder<Tally> {
+    let timing = Timing::new(10, 100).expect("sound");
+    Cluster::builder(nodes).expect("sound").timing(timing).state(|_| Tally::default())
+}
+
 async fn start(nodes: u64) -> Cluster<Tally> {
-    let logs: BTreeMap<_, _> = (1..=nodes).map(|n| (NodeId(n), SharedLog::default())).collect();
-    Cluster::builder(nodes)
-        .expect("sound")
-        .timing(Timing::new(10, 100).expect("sound"))
-        .state(|_| Tally::default())
-        .logs(move |node| logs[&node].side())
-        .start()
-        .await
-        .expect("can start")
+    builder(nodes).start().await.expect("can start")
+}
+
+async fn client(cluster: &mut Cluster<Tally>) -> ClientHandle {
+    cluster.client().await.expect("can start").timeout(Duration::from_secs(60))
 }
 
 /// Writes each of these once and expects that each was applied once.
@@ -60,9 +67,8 @@ async fn agreement(cluster: &Cluster<Tally>, keys: usize) {
         let status = cluster.status().await;
         let mut seen = status.values().filter_map(|node| node.learner.clone());
         let first = seen.next()?;
-        let is_same = |l: paxos_core::LearnerStatus| {
-            (l.applied_below, l.digest) == (first.applied_below, first.digest)
-        };
+        let is_same =
+            |l: LearnerStatus| (l.applied_below, l.digest) == (first.applied_below, first.digest);
         let id = *status.keys().next()?;
         let held = cluster.inspect(id, |tally: &Tally| tally.0.len()).await?;
         (held >= keys && seen.all(is_same)).then_some(held)
@@ -73,7 +79,7 @@ async fn agreement(cluster: &Cluster<Tally>, keys: usize) {
 
 async fn write_and_read(nodes: u64) {
     let mut cluster = start(nodes).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("k", 100)).await;
     assert_eq!(client.write("k7").await, Ok(Outcome::Done("2".into())));
     assert_eq!(client.read("k7").await, Ok(Outcome::Done("2".into())));
@@ -100,8 +106,7 @@ async fn five_nodes_serve_writes_and_reads() {
 #[actix::test]
 async fn several_clients_share_a_cluster() {
     let mut cluster = start(3).await;
-    let (one, two) = (cluster.client().await, cluster.client().await);
-    let (one, two) = (one.expect("can start"), two.expect("can start"));
+    let (one, two) = (client(&mut cluster).await, client(&mut cluster).await);
     tokio::join!(write_all(&one, keys("one", 50)), write_all(&two, keys("two", 50)));
     assert_eq!(one.read("two49").await, Ok(Outcome::Done("1".into())));
     agreement(&cluster, 100).await;
@@ -110,7 +115,7 @@ async fn several_clients_share_a_cluster() {
 #[actix::test]
 async fn the_cluster_goes_on_without_its_leader_and_takes_it_back() {
     let mut cluster = start(3).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("before", 50)).await;
     let first = leader(&cluster).await;
     cluster.kill(first).await.expect("runs");
@@ -125,7 +130,7 @@ async fn the_cluster_goes_on_without_its_leader_and_takes_it_back() {
 #[actix::test]
 async fn nothing_is_lost_when_all_nodes_restart_from_their_logs() {
     let mut cluster = start(3).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("k", 50)).await;
     for node in 1..=3 {
         cluster.kill(NodeId(node)).await.expect("runs");
@@ -137,10 +142,84 @@ async fn nothing_is_lost_when_all_nodes_restart_from_their_logs() {
     agreement(&cluster, 50).await;
 }
 
+/// All three lose power at once, under load, and come back with what had been synced, and parts of
+/// what had not; where nothing ever was, with nothing. Gives back how many of the acknowledged
+/// writes are still there, and how many there were.
+async fn power_cut(syncs_work: bool) -> (usize, usize) {
+    let disks: Vec<MemoryDisk> = (0..3).map(|_| MemoryDisk::new()).collect();
+    disks.iter().for_each(|disk| disk.skip_syncs(!syncs_work));
+    let mounts = disks.clone();
+    let logs = move |node: NodeId| -> Box<dyn Log<Record>> {
+        let disk = mounts[node.0 as usize - 1].mount();
+        let options = WalOptions {
+            incarnation: Incarnation(node.0),
+            segment_bytes: 1 << 16,
+            ..WalOptions::new(node)
+        };
+        Box::new(Wal::open(disk, options).expect("can be opened"))
+    };
+    let mut cluster = builder(3).logs(logs).start().await.expect("can start");
+    let client = client(&mut cluster).await;
+    let acknowledged = Rc::new(RefCell::new(Vec::new()));
+    for key in keys("k", 500) {
+        let (client, acknowledged) = (client.clone(), acknowledged.clone());
+        actix_rt::spawn(async move {
+            if let Ok(Outcome::Done(_)) = client.write(key.clone()).await {
+                acknowledged.borrow_mut().push(key);
+            }
+        });
+    }
+    eventually("some are acknowledged", async || (acknowledged.borrow().len() > 100).then_some(()))
+        .await;
+    disks.iter().zip(1..).for_each(|(disk, seed)| disk.crash(syncs_work.then_some(seed)));
+    let acknowledged = acknowledged.borrow().clone();
+    drop(client);
+    for node in 1..=3 {
+        cluster.kill(NodeId(node)).await.expect("was there");
+    }
+    for node in 1..=3 {
+        cluster.restart(NodeId(node)).await.expect("can start");
+    }
+    let reader = self::client(&mut cluster).await;
+    let mut kept = 0;
+    for key in &acknowledged {
+        let read = reader.read(key.clone()).await.expect("the client lives");
+        kept += usize::from(read == Outcome::Done("1".into()));
+    }
+    (kept, acknowledged.len())
+}
+
+#[actix::test]
+async fn nothing_acknowledged_is_lost_when_all_disks_lose_power() {
+    let (kept, acknowledged) = power_cut(true).await;
+    assert_eq!(kept, acknowledged);
+}
+
+#[actix::test]
+async fn without_syncs_a_power_cut_does_lose_what_was_acknowledged() {
+    let (kept, acknowledged) = power_cut(false).await;
+    assert!(kept < acknowledged, "all {kept} were kept: the test above proves nothing");
+}
+
+#[actix::test]
+async fn a_cluster_on_disk_finds_its_data_again() {
+    let path = std::env::temp_dir().join(format!("paxos-cluster-{}", std::process::id()));
+    for run in 1..=2 {
+        let mut cluster = builder(1).data_dir(&path).start().await.expect("can start");
+        let taken = builder(1).data_dir(&path).start().await.err().expect("refused");
+        assert!(matches!(taken, ClusterError::Log(_)), "{taken}");
+        let client = client(&mut cluster).await;
+        let count = Outcome::Done(run.to_string().into());
+        assert_eq!(client.write("key").await, Ok(count));
+        cluster.stop(NodeId(1)).await.expect("runs");
+    }
+    std::fs::remove_dir_all(&path).expect("it is ours");
+}
+
 #[actix::test]
 async fn a_leader_that_is_cut_off_is_replaced_and_catches_up() {
     let mut cluster = start(3).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("before", 20)).await;
     let first = leader(&cluster).await;
     cluster.isolate(first).await;
@@ -157,7 +236,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_catches_up() {
 #[actix::test]
 async fn an_orderly_stop_loses_nothing() {
     let mut cluster = start(1).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("k", 20)).await;
     assert!(matches!(cluster.stop(NodeId(1)).await, Ok(NodeEnd::Stopped)));
     cluster.restart(NodeId(1)).await.expect("can start");
@@ -167,7 +246,7 @@ async fn an_orderly_stop_loses_nothing() {
 #[actix::test]
 async fn a_state_that_panics_ends_its_node() {
     let mut cluster = start(1).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("k", 1)).await;
     let ending = cluster.node(NodeId(1)).expect("runs").ending();
     let write = client.timeout(Duration::from_millis(50)).write("panic").await;
@@ -178,7 +257,7 @@ async fn a_state_that_panics_ends_its_node() {
 #[actix::test]
 async fn status_tells_of_every_role() {
     let mut cluster = start(3).await;
-    let client = cluster.client().await.expect("can start");
+    let client = client(&mut cluster).await;
     write_all(&client, keys("k", 10)).await;
     agreement(&cluster, 10).await;
     for (id, status) in cluster.status().await {
@@ -189,4 +268,30 @@ async fn status_tells_of_every_role() {
         assert!(shell.running && shell.appended > 0 && shell.appended == shell.durable);
         assert!(status.counts.posted["accepted"] > 0);
     }
+}
+
+#[actix::test]
+async fn roles_on_nodes_of_their_own_find_each_other() {
+    let feed = |learner, acceptor| Feed { learner: NodeId(learner), acceptor: NodeId(acceptor) };
+    let layout = Layout {
+        acceptors: vec![NodeId(1), NodeId(2), NodeId(3)],
+        proposers: vec![NodeId(4), NodeId(5)],
+        learners: vec![feed(6, 1), feed(7, 2), feed(8, 3)],
+        quorums: Quorums::majority(3).expect("sound"),
+        window: Layout::WINDOW,
+    };
+    let cluster = Cluster::with_layout(layout).state(|_| Tally::default()).start().await;
+    let mut cluster = cluster.expect("can start");
+    let client = client(&mut cluster).await;
+    write_all(&client, keys("k", 20)).await;
+    eventually("all learners have all", async || {
+        for learner in 6..=8 {
+            let held = cluster.inspect(NodeId(learner), |tally| tally.0.len()).await?;
+            if held < 20 {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
 }

@@ -5,3 +5,4 @@ mod node;
 mod role_actor;
 mod routes;
 mod support;
+mod trace;

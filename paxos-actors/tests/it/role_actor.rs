@@ -1,6 +1,7 @@
 //! The actor around a role: the order of log and mail, and how it ends.
 
 use crate::support::*;
+use crate::trace;
 use actix::prelude::*;
 use paxos_actors::control::{Inspect, Report, Restart, Stop};
 use paxos_actors::ending::{Ending, NodeEnd};
@@ -239,6 +240,23 @@ async fn a_restart_leaves_one_tick_per_interval() {
     settle().await;
     let ticks = puppet.send(Inspect::new(|p: &Puppet| p.ticks)).await.expect("alive");
     assert_eq!(ticks, 3);
+}
+
+#[actix::test]
+async fn each_step_is_traced_as_role_input_and_output() {
+    trace::listen();
+    let timing = Timing::new(100_000, 300_000).expect("sound"); // no tick gets in between
+    let puppet = RoleActor::new(ME, Puppet::default).timing(timing).start();
+    tell(&puppet, Order::Mail(7));
+    puppet.send(Report).await.expect("alive");
+    let lines = trace::heard();
+    tell(&puppet, Order::Mail(8));
+    puppet.send(Report).await.expect("alive");
+    assert!(trace::heard().is_empty(), "nobody listens");
+    let [line] = &lines[..] else { panic!("one step, one line: {lines:?}") };
+    for part in ["role=Acceptor", "me=1#", "2#0000000000000002: Mail(7)", "LeaderHint"] {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use actix::prelude::*;
 use bytes::Bytes;
 use paxos_actors::role_actor::{Hosted, RoleActor};
+use paxos_actors::wal::MemoryLog;
 use paxos_actors::{Envelope, Log, LogEvent, Routes};
 use paxos_core::{
     Applied, ClientMsg, Incarnation, MemberId, NodeId, Now, Outgoing, Output, Record, Role,
@@ -215,38 +216,6 @@ impl StateMachine for Tally {
     }
 }
 
-/// A log in memory, shared by all who clone it.
-#[derive(Clone, Default)]
-pub struct SharedLog(Arc<Mutex<Vec<Record>>>);
-
-struct Reader {
-    log: SharedLog,
-    events: Option<Recipient<LogEvent<Record>>>,
-}
-
-impl SharedLog {
-    pub fn side(&self) -> Box<dyn Log<Record>> {
-        Box::new(Reader { log: self.clone(), events: None })
-    }
-}
-
-impl Log<Record> for Reader {
-    fn open(&mut self, epoch: u64, events: Recipient<LogEvent<Record>>) {
-        let records = self.log.0.lock().expect("no test panicked with it").clone();
-        let lsn = records.len() as u64;
-        events.do_send(LogEvent::Replayed { epoch, records });
-        events.do_send(LogEvent::Ready { epoch, lsn });
-        self.events = Some(events);
-    }
-
-    fn append(&mut self, epoch: u64, records: Vec<Record>) {
-        let mut held = self.log.0.lock().expect("no test panicked with it");
-        held.extend(records);
-        let lsn = held.len() as u64;
-        self.events.iter().for_each(|events| events.do_send(LogEvent::Durable { epoch, lsn }));
-    }
-}
-
 pub fn memory() -> Box<dyn Log<Record>> {
-    SharedLog::default().side()
+    Box::new(MemoryLog::new())
 }
