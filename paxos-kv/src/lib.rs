@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod op;
+pub mod server;
 pub mod store;
 pub mod wire;
 
