@@ -31,9 +31,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 /// How often a node that waits for its cluster to form looks whether it has.
 const FORMED_POLL: Duration = Duration::from_millis(50);
+
+/// A node with data that a peer refuses looks for so long whether others let it in.
+const REFUSAL_GRACE: Duration = Duration::from_secs(2);
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -63,6 +67,19 @@ pub enum ServerError {
     /// There are too many nodes, or none.
     #[error(transparent)]
     Quorums(#[from] QuorumError),
+    /// The data is that of a cluster of another size.
+    #[error(
+        "{} has the data of a cluster of {found} nodes, not {asked}: ask for {found} nodes, or use \
+         another data directory", .data_dir.display()
+    )]
+    OtherSize {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Nodes whose data it has.
+        found: usize,
+        /// Nodes asked for.
+        asked: usize,
+    },
     /// Its log cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
@@ -88,6 +105,17 @@ pub enum ServerError {
         /// Why.
         refusal: Refusal,
     },
+    /// Its data is that of another cluster than the peers that it was told of.
+    #[error(
+        "node {peer} belongs to another cluster than this data directory, which is cluster \
+         {cluster}'s: correct the peer's address, or the data directory"
+    )]
+    OtherCluster {
+        /// Who belongs to another one.
+        peer: NodeId,
+        /// The cluster that the data belongs to.
+        cluster: ClusterId,
+    },
     /// It has ended of itself.
     #[error(transparent)]
     Ended(#[from] NodeEnd),
@@ -107,6 +135,8 @@ struct Core {
     node: Node<Store>,
     port: Port,
     log: Arc<wal::Counters>,
+    /// Its data directory was made by this start.
+    is_new: bool,
     client_addr: SocketAddr,
     /// Taken when clients are let in.
     listener: Option<TcpListener>,
@@ -155,7 +185,7 @@ impl Server {
         let Server { core, bridge, events } = self;
         tokio::select! {
             end = core.node.ended() => end.into(),
-            refused = watch(events) => refused,
+            refused = watch(core, events) => refused,
             never = join_cluster(&core.node, bridge) => match never {},
         }
     }
@@ -183,7 +213,8 @@ impl Core {
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let (me, counters) = (log.identity().member, log.counters());
+        let (identity, counters) = (log.identity(), log.counters());
+        let (me, is_new) = (identity.member, identity.is_new);
         let limits = Limits::default();
         let port = Port::new(me, limits);
         let node = NodeBuilder::new(me, layout)
@@ -193,7 +224,7 @@ impl Core {
             .learner(Store::new)
             .routes(port.add_to(base))
             .start()?;
-        Ok(Core { node, port, log: counters, client_addr, listener: Some(listener) })
+        Ok(Core { node, port, log: counters, is_new, client_addr, listener: Some(listener) })
     }
 
     /// Lets clients in.
@@ -235,27 +266,51 @@ async fn formed(node: &Node<Store>) -> Option<(ClusterId, Vec<MemberId>)> {
     node.acceptor()?.send(look).await.ok().flatten()
 }
 
-/// Waits for a refusal that this node cannot outlive. A single peer at a wrong address is no reason
-/// to end while others let this node in.
-async fn watch(events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> ServerError {
+/// Waits for a refusal that this node cannot outlive.
+///
+/// A member whose disk was wiped never can. A node that has data of a cluster is given time to find
+/// out whether other peers let it in: a single one at a wrong address is no reason to end.
+async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> ServerError {
     let mut connected = false;
-    while let Some(event) = next(events).await {
-        match event {
-            BridgeEvent::Connected { member } => {
-                connected = true;
-                tracing::info!(peer = %member, "connected");
-            }
-            BridgeEvent::Lost { member } => tracing::info!(peer = %member, "connection lost"),
-            BridgeEvent::RefusedBy { node: peer, refusal } => match refusal {
-                Refusal::NotAMember { .. } => return ServerError::RefusedBy { peer, refusal },
-                Refusal::WrongCluster { .. } if !connected => {
-                    return ServerError::RefusedBy { peer, refusal };
+    let mut refused: Option<(Instant, NodeId, Refusal)> = None;
+    loop {
+        let due = refused.map_or_else(Instant::now, |(at, ..)| at + REFUSAL_GRACE);
+        tokio::select! {
+            event = next(events) => match event {
+                Some(BridgeEvent::Connected { member }) => {
+                    connected = true;
+                    tracing::info!(peer = %member, "connected");
                 }
-                _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                Some(BridgeEvent::Lost { member }) => {
+                    tracing::info!(peer = %member, "connection lost");
+                }
+                Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
+                    Refusal::NotAMember { .. } if core.is_new => {
+                        return ServerError::RefusedBy { peer, refusal };
+                    }
+                    Refusal::NotAMember { .. } | Refusal::WrongCluster { .. } => {
+                        refused.get_or_insert((Instant::now(), peer, refusal));
+                    }
+                    _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                },
+                None => std::future::pending().await,
             },
+            () = sleep_until(due), if refused.is_some() => {
+                if let Some((_, peer, refusal)) = refused.take() {
+                    match formed(&core.node).await {
+                        None => return ServerError::RefusedBy { peer, refusal },
+                        Some((cluster, _)) if !connected => {
+                            return ServerError::OtherCluster { peer, cluster };
+                        }
+                        Some((cluster, _)) => {
+                            let error = ServerError::OtherCluster { peer, cluster };
+                            tracing::warn!(%error, "going on, since other peers let this node in");
+                        }
+                    }
+                }
+            }
         }
     }
-    std::future::pending().await
 }
 
 async fn next(events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> Option<BridgeEvent> {

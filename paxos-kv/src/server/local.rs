@@ -4,7 +4,7 @@ use super::{Core, ServerError, open_log};
 use paxos_actors::Routes;
 use paxos_core::{Layout, NodeId, Timing};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a cluster is started with.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ impl LocalCluster {
     pub async fn start(options: LocalOptions) -> Result<LocalCluster, ServerError> {
         let nodes: Vec<NodeId> = (1..=options.listen_client.len() as u64).map(NodeId).collect();
         let layout = Layout::full(&nodes)?;
+        check_size(&options.data_dir, nodes.len())?;
         let mut cores = Vec::new();
         for (&node, &listen) in nodes.iter().zip(&options.listen_client) {
             let log = open_log(&options.data_dir.join(format!("node-{node}")), node)?;
@@ -70,5 +71,16 @@ impl LocalCluster {
         for core in self.0 {
             core.stop().await;
         }
+    }
+}
+
+/// A cluster keeps the size that it was made with: its first members are stored with its data.
+fn check_size(data_dir: &Path, asked: usize) -> Result<(), ServerError> {
+    let Ok(entries) = std::fs::read_dir(data_dir) else { return Ok(()) };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    match names.filter(|name| name.starts_with("node-")).count() {
+        0 => Ok(()),
+        found if found == asked => Ok(()),
+        found => Err(ServerError::OtherSize { data_dir: data_dir.to_owned(), found, asked }),
     }
 }

@@ -1,7 +1,7 @@
 //! What a node says about what it does, on standard error.
 
 use clap::{Args, ValueEnum};
-use std::io;
+use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
 /// What to log, and how.
