@@ -1,4 +1,5 @@
-//! Tests of the rules of Multi-Paxos, in one binary.
+//! The tests of the rules, from single messages to whole clusters under faults, in one binary.
 
+mod sim;
 mod synod;
 mod tables;
