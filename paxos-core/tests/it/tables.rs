@@ -3,6 +3,7 @@
 
 mod acceptor;
 mod client;
+mod formation;
 mod learner;
 mod proposer;
 mod session;

@@ -4,18 +4,18 @@ use super::*;
 
 const TIMEOUT_US: u64 = 300_000;
 
-fn unformed() -> Acceptor {
+pub(super) fn unformed() -> Acceptor {
     let (timing, limits) = (Timing::default(), Limits::default());
     Acceptor::new(AcceptorOptions { me: member(1), layout: layout(), timing, limits })
 }
 
-fn stored() -> Acceptor {
+pub(super) fn stored() -> Acceptor {
     let mut acceptor = unformed();
     acceptor.replay(Record::Roster(roster()));
     acceptor
 }
 
-fn formed() -> Acceptor {
+pub(super) fn formed() -> Acceptor {
     let mut acceptor = stored();
     acceptor.replay(Record::Formed);
     acceptor
@@ -44,27 +44,23 @@ fn chosen() -> Acceptor {
     acceptor
 }
 
-fn accept(ballot: Ballot, slot: u64, value: &str, chosen: SlotRange) -> AcceptorMsg {
+pub(super) fn accept(ballot: Ballot, slot: u64, value: &str, chosen: SlotRange) -> AcceptorMsg {
     AcceptorMsg::Accept { ballot, slot: Slot(slot), entry: entry(value), chosen }
 }
 
-fn heartbeat(ballot: Ballot, round: u64, chosen: SlotRange) -> AcceptorMsg {
+pub(super) fn heartbeat(ballot: Ballot, round: u64, chosen: SlotRange) -> AcceptorMsg {
     AcceptorMsg::Heartbeat { ballot, round, chosen }
 }
 
-fn introduce(stored: Option<ClusterId>, formed: bool) -> AcceptorMsg {
-    AcceptorMsg::Introduce { stored, formed }
-}
-
-fn prepare(ballot: Ballot) -> AcceptorMsg {
+pub(super) fn prepare(ballot: Ballot) -> AcceptorMsg {
     AcceptorMsg::Prepare { ballot }
 }
 
-fn fetch(from: u64, role: RoleName) -> AcceptorMsg {
+pub(super) fn fetch(from: u64, role: RoleName) -> AcceptorMsg {
     AcceptorMsg::Fetch { from: Slot(from), role }
 }
 
-fn entries(from: u64, values: &[&str], chosen_below: u64) -> Entries {
+pub(super) fn entries(from: u64, values: &[&str], chosen_below: u64) -> Entries {
     Entries {
         from: Slot(from),
         entries: values.iter().map(|value| entry(value)).collect(),
@@ -103,7 +99,7 @@ fn promise(ballot: Ballot, chosen_below: u64, votes: &[(u64, Vote)]) -> Output<R
     mail([(ballot.node.0, ProposerMsg::Promise { ballot, part })])
 }
 
-fn records(records: impl IntoIterator<Item = Record>) -> Output<Record> {
+pub(super) fn records(records: impl IntoIterator<Item = Record>) -> Output<Record> {
     Output { records: records.into_iter().collect(), ..Output::new() }
 }
 
@@ -119,88 +115,6 @@ fn votes(slot: u64, ballot: Ballot, value: &str) -> Output<Record> {
 /// What a later record takes along of what is chosen (R8).
 fn rides() -> Output<Record> {
     records([Record::Chosen { ballot: ballot(2, 2), slots: slots(0, 2) }])
-}
-
-/// Every message but introductions: none is answered before the cluster has formed (R23).
-fn before_it_formed() -> Vec<Row<Acceptor>> {
-    let of_2 = ballot(2, 2);
-    vec![
-        row("asked", member(2), AcceptorMsg::AskRoster { role: RoleName::Learner }, nothing()),
-        row("polled", member(2), AcceptorMsg::Poll { attempt: 7 }, nothing()),
-        row("phase 1", member(2), prepare(of_2), nothing()),
-        row("phase 2", member(2), accept(of_2, 0, "a", slots(0, 0)), nothing()),
-        row("led", member(2), heartbeat(of_2, 1, slots(0, 0)), nothing()),
-        row("asked", member(2), fetch(0, RoleName::Learner), nothing()),
-        row("told", member(2), AcceptorMsg::Entries(entries(0, &["a"], 1)), nothing()),
-    ]
-}
-
-#[test]
-fn unformed_knows_its_first_members_one_by_one() {
-    check("unformed", unformed, before_it_formed());
-    let alone = introduce(None, false);
-    check(
-        "unformed",
-        unformed,
-        [
-            row("itself", member(1), alone.clone(), nothing()),
-            row("another", member(2), alone.clone(), nothing()),
-            row("from no first member", member(8), alone.clone(), nothing()),
-        ],
-    );
-    let mut acceptor = unformed();
-    assert_whole("tick", &tick(&mut acceptor, T0), &to_all(alone.clone()));
-    assert_whole("tick at once again", &tick(&mut acceptor, T0), &nothing());
-    tell(&mut acceptor, member(2), alone.clone());
-    let id = Some(roster().cluster_id());
-    let says = and(records([Record::Roster(roster())]), to_all(introduce(id, false)));
-    assert_whole("the last one", &tell(&mut acceptor, member(3), alone), &says);
-}
-
-#[test]
-fn stored_forms_when_all_have_stored_the_same_roster() {
-    check("stored", stored, before_it_formed());
-    let id = Some(roster().cluster_id());
-    let forms = || and(records([Record::Formed]), to_all(introduce(id, true)));
-    check(
-        "stored",
-        stored,
-        [
-            row("the first to say so", member(2), introduce(id, false), nothing()),
-            row("one that knows of all", member(2), introduce(id, true), forms()),
-            row("nothing stored yet", member(2), introduce(None, false), nothing()),
-            row("another roster", member(2), introduce(Some(ClusterId(1)), true), nothing()),
-            row("no member", STRANGER, introduce(id, true), nothing()),
-        ],
-    );
-    let mut acceptor = stored();
-    for (from, says) in [(1, nothing()), (1, nothing()), (2, nothing()), (3, forms())] {
-        let out = tell(&mut acceptor, member(from), introduce(id, false));
-        assert_whole(&format!("{from} says so"), &out, &says);
-    }
-}
-
-#[test]
-fn formed_tells_others_of_the_roster() {
-    let id = Some(roster().cluster_id());
-    let ask = |role| AcceptorMsg::AskRoster { role };
-    check(
-        "formed",
-        formed,
-        [
-            row("a late member", member(3), introduce(id, false), mail([(3, introduce(id, true))])),
-            row("a formed member", member(3), introduce(id, true), nothing()),
-            row("a proposer", member(2), ask(RoleName::Proposer), {
-                mail([(2, ProposerMsg::Roster(roster()))])
-            }),
-            row("a learner", member(2), ask(RoleName::Learner), {
-                mail([(2, LearnerMsg::Roster(roster()))])
-            }),
-            row("an acceptor", member(2), ask(RoleName::Acceptor), nothing()),
-            row("a client", CLIENT, ask(RoleName::Client), nothing()),
-        ],
-    );
-    assert_whole("tick", &tick(&mut formed(), T0), &nothing());
 }
 
 #[test]
@@ -406,7 +320,7 @@ fn heartbeat_is_echoed_at_or_above_the_promise() {
                 "of another ballot than the votes (R3)",
                 member(3),
                 heartbeat(b3, 4, slots(0, 2)),
-                { and(raise(), ack(b3, 4, 0)) },
+                and(raise(), ack(b3, 4, 0)),
             ),
             row("absurd", member(2), heartbeat(b2, 4, slots(0, u64::MAX)), ack(b2, 4, 0)),
         ],

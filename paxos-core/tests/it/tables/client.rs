@@ -68,12 +68,11 @@ fn busy(refused: Refused) -> ClientMsg {
     ClientMsg::Busy { refused: vec![refused], retry_after_ms: 20 }
 }
 
+/// A name, a message, and the mail and the outcomes that must follow.
+type Call<'a> = (&'a str, ClientMsg, Output<NoRecord>, Vec<(CallId, Outcome)>);
+
 /// Delivers each message to a client in the same state, and compares mail and outcomes.
-fn check_calls(
-    state: &str,
-    make: impl Fn() -> Client,
-    rows: Vec<(&str, ClientMsg, Output<NoRecord>, Vec<(CallId, Outcome)>)>,
-) {
+fn check_calls(state: &str, make: impl Fn() -> Client, rows: Vec<Call>) {
     for (name, msg, then, outcomes) in rows {
         let mut client = make();
         let out = tell(&mut client, member(1), msg.clone());

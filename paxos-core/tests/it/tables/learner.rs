@@ -205,7 +205,7 @@ fn entries_are_applied_in_a_row() {
             row(
                 "over what is applied",
                 member(3),
-                { told(0, vec![batch(0, [register(7)]), batch(0, [command(0, "a")])], 2) },
+                told(0, vec![batch(0, [register(7)]), batch(0, [command(0, "a")])], 2),
                 a(),
             ),
             row("more to come", member(3), told(1, entries(&[(0, "a")]), 9), and(a(), fetch(3, 2))),
@@ -243,7 +243,7 @@ fn commands_run_once_and_are_answered_here() {
         open,
         [
             row("new", member(1), one(entry("a")), and(done(0, "1:a"), p())),
-            row("twice", member(1), one(twice), { and(and(done(0, "1:a"), done(0, "1:a")), p()) }),
+            row("twice", member(1), one(twice), and(and(done(0, "1:a"), done(0, "1:a")), p())),
             row("no-op", member(1), one(Entry::noop(0)), p()),
             row("for another learner", member(1), one(batch(0, [elsewhere])), p()),
             row("registration", member(1), one(batch(0, [register(8)])), and(opened, p())),
