@@ -1,0 +1,4 @@
+//! The tests of the rules, from single messages to whole clusters under faults, in one binary.
+
+mod sim;
+mod synod;
