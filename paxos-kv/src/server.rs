@@ -143,8 +143,8 @@ struct Core {
 }
 
 impl Server {
-    /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in, from
-    /// then on; whether it is of use to them depends on the others.
+    /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
+    /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let ServerOptions { node, initial_cluster, timing, .. } = &options;
         if !initial_cluster.contains_key(node) {

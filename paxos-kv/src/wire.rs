@@ -1,9 +1,9 @@
 //! What a client and a node say to each other on the client port.
 //!
-//! Values of [`Request`] and [`Response`] travel in frames ([`paxos_net::frame`]). The client speaks
-//! first, with a `Hello`; the node answers with its own, or with a `Refused` and the end of the
-//! connection. From then on each side sends when it has something to say: answers name what they
-//! answer, and come in any order.
+//! Values of [`Request`] and [`Response`] travel in frames ([`paxos_net::frame`]). The client
+//! speaks first, with a `Hello`, and waits; the node answers with its own, or with a `Refused` and
+//! the end of the connection. From then on each side sends when it has something to say: answers
+//! name what they answer, and come in any order.
 
 use paxos_core::{ClientMsg, Command, MemberId};
 use serde::{Deserialize, Serialize};
@@ -63,12 +63,14 @@ pub enum Response {
 pub enum Refused {
     /// The client speaks another version.
     #[error(
-        "the node speaks version {0} of the protocol, this client version {VERSION}: upgrade the older one"
+        "the node speaks version {0} of the protocol, this client version {VERSION}: upgrade the \
+         older one"
     )]
     Version(u16),
     /// There are as many connections as there may be.
     #[error(
-        "the node has {0} client connections, which is all it takes: close some, or use another node"
+        "the node has {0} client connections, which is all it takes: close some, or use \
+         another node"
     )]
     Connections(u64),
     /// The client sent something that cannot be taken.

@@ -134,18 +134,22 @@ impl Engine {
         let mut ticker = interval(TICK);
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut asked, mut told) = (Vec::new(), Vec::new());
-        let mut listening = true;
+        let (mut listening, mut ticked) = (true, false);
         while listening || !self.open.is_empty() || !self.waiting.is_empty() {
             tokio::select! {
                 count = asks.recv_many(&mut asked, TURN_MAX), if listening => listening = count > 0,
                 _ = news.recv_many(&mut told, TURN_MAX) => {}
-                _ = ticker.tick(), if !self.open.is_empty() || !self.waiting.is_empty() => {}
+                _ = ticker.tick(), if !self.open.is_empty() || !self.waiting.is_empty() => {
+                    ticked = true;
+                }
             }
             let now = clock::now();
             let mut out = Output::new();
             told.drain(..).for_each(|news| self.told(now, news, &mut out));
             asked.drain(..).for_each(|ask| self.asked(ask));
-            self.machine.tick(now, &mut out);
+            if std::mem::take(&mut ticked) {
+                self.machine.tick(now, &mut out);
+            }
             self.finish();
             self.begin(now, &mut out);
             self.finish();

@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// A client must have said who it is within this time.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 
+/// A client has said hello before it has sent more bytes than this.
+const HELLO_BYTES_MAX: usize = 1024;
+
 /// A client must take some of what waits for it within this time.
 const STALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -117,6 +120,10 @@ impl Connection<'_> {
                     Request::Hello { version } => break version,
                     _ => return Err(End::Turn),
                 }
+            }
+            // A stranger may make this node hold no more than a hello has.
+            if self.reader.room().len() > HELLO_BYTES_MAX {
+                return Err(End::Turn);
             }
             self.stream.readable().await?;
             self.read()?;

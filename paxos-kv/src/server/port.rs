@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Client connections, at most.
-const CONNECTIONS_MAX: usize = 4096;
+const CONNECTIONS_MAX: usize = 1000;
 
 /// A pause after the system could not give a connection, for want of file descriptors perhaps.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

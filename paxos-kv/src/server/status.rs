@@ -69,7 +69,8 @@ impl Inspector {
 
     async fn ask_proposer(&self, status: &mut Status) {
         let Some(actor) = &self.proposer else { return };
-        let Ok(proposer) = actor.send(Inspect::new(|role| role_status(role))).await else { return };
+        let look = Inspect::new(|role: &paxos_core::Proposer| role.status());
+        let Ok(proposer) = actor.send(look).await else { return };
         status.roles.push("proposer".to_owned());
         status.stance = proposer.stance.to_owned();
         status.ballot = proposer.ballot.to_string();
@@ -111,10 +112,6 @@ impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inspector({})", self.me)
     }
-}
-
-fn role_status(proposer: &paxos_core::Proposer) -> paxos_core::ProposerStatus {
-    proposer.status()
 }
 
 async fn dropped<R: Hosted>(actor: &Addr<RoleActor<R>>) -> u64 {

@@ -94,7 +94,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (key(), value()).prop_map(|(key, value)| Op::Put { key, value }),
         2 => key().prop_map(|key| Op::Delete { key }),
-        3 => (key(), expect, value()).prop_map(|(key, expect, value)| Op::Cas { key, expect, value }),
+        3 => (key(), expect, value())
+            .prop_map(|(key, expect, value)| Op::Cas { key, expect, value }),
     ]
 }
 

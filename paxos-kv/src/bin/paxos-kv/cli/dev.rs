@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::logging::LogArgs;
 use super::prompt;
 use super::serve::Stopped;
-use clap::Args;
+use clap::{Args, value_parser};
 use paxos_core::Timing;
 use paxos_kv::KvClient;
 use paxos_kv::server::{LocalCluster, LocalOptions};
@@ -20,7 +20,8 @@ const PORT_STEP: u16 = 10;
 #[derive(Debug, Args)]
 pub(super) struct DevArgs {
     /// How many nodes.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=9))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = value_parser!(u16).range(1..=9))]
     nodes: u16,
     /// The directory of their data; made where there is none.
     #[arg(long, value_name = "DIR", default_value = "paxos-kv-data")]

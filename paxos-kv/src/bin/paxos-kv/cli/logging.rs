@@ -29,6 +29,7 @@ impl LogArgs {
         let level = self.log_level.as_deref().unwrap_or(default);
         let subscriber = tracing_subscriber::fmt()
             .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
             .with_env_filter(EnvFilter::new(level));
         match self.log_format {
             LogFormat::Text => subscriber.init(),
