@@ -103,7 +103,7 @@ impl<S: StateMachine> Learner<S> {
         self.options.me
     }
 
-    /// Applies the votes that a `Chosen` of their own ballot covers, as far as there is no gap (R4).
+    /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).
     fn drain(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let before = self.applied_below;
         while let Some(entry) = self.backlog.take(self.applied_below) {

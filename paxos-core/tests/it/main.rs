@@ -4,3 +4,4 @@ mod scripts;
 mod sim;
 mod synod;
 mod tables;
+mod tidy;
