@@ -1,0 +1,3 @@
+//! The tests of the rules, from tables of single messages to whole clusters under faults.
+
+mod rules;
