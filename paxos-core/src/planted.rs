@@ -20,8 +20,8 @@ pub enum Planted {
     VoteTakenForChoice = 16,
     /// A command that is repeated is applied again.
     RetryApplied = 18,
-    /// A leader answers reads without asking whether it still leads.
-    ReadUnconfirmed = 23,
+    /// A learner answers reads from what it has, however old that is.
+    ReadUnindexed = 26,
 }
 
 impl Planted {
@@ -34,7 +34,7 @@ impl Planted {
         Planted::GapNotFilled,
         Planted::VoteTakenForChoice,
         Planted::RetryApplied,
-        Planted::ReadUnconfirmed,
+        Planted::ReadUnindexed,
     ];
 }
 

@@ -81,9 +81,7 @@ impl Rounds {
         *acked = (round, sent_at.max(acked.1));
         let mut confirmed = Vec::new();
         while let Some((round, _)) = self.sent_asks.front() {
-            let asked = planted!(ReadUnconfirmed)
-                || quorums.phase2(self.having(|(acked, _)| acked >= round));
-            if !asked {
+            if !quorums.phase2(self.having(|(acked, _)| acked >= round)) {
                 break;
             }
             confirmed.extend(self.sent_asks.pop_front().into_iter().flat_map(|(_, asks)| asks));

@@ -85,7 +85,7 @@ impl Observer {
     /// Mail leaves a process.
     pub fn leaves(&mut self, from: MemberId, boot: u64, mail: &Outgoing) {
         match &mail.packet {
-            Packet::Acceptor(msg) => self.to_acceptor(from, boot, msg),
+            Packet::Acceptor(msg) => self.asked_of_acceptor(from, boot, msg),
             Packet::Proposer(msg) => self.invariant_3_nothing_volatile_is_told(from, msg),
             Packet::Learner(LearnerMsg::Chosen { ballot, slots }) => {
                 self.is_chosen(*ballot, *slots);
@@ -99,7 +99,7 @@ impl Observer {
         }
     }
 
-    fn to_acceptor(&mut self, from: MemberId, boot: u64, msg: &AcceptorMsg) {
+    fn asked_of_acceptor(&mut self, from: MemberId, boot: u64, msg: &AcceptorMsg) {
         match msg {
             AcceptorMsg::Prepare { ballot } => {
                 self.invariant_4_one_owner(from, boot, *ballot);

@@ -235,7 +235,14 @@ impl World {
                 self.step_client(c, |client, out| client.tick(now, out));
             }
         }
-        self.after(TICK_US, Event::Tick(i));
+        let wait = if self.nodes[i].paused_until > self.now { self.wake_up(i) } else { TICK_US };
+        self.after(wait, Event::Tick(i));
+    }
+
+    /// How long until node `i`, which stands still, comes to one thing that waits there. Links,
+    /// mailboxes and timers are many, and it comes to them in any order.
+    fn wake_up(&mut self, i: usize) -> u64 {
+        self.nodes[i].paused_until - self.now + self.rng.between(0, 50_000)
     }
 
     fn deliver(&mut self, from: MemberId, mail: Outgoing, boot: Option<u64>) {
@@ -250,8 +257,7 @@ impl World {
             return;
         }
         if self.nodes[i].paused_until > self.now {
-            // What has queued is taken up in any order: links and mailboxes are many.
-            let wait = self.nodes[i].paused_until - self.now + self.rng.between(0, 5_000);
+            let wait = self.wake_up(i);
             return self.after(wait, Event::Mail { from, mail, boot });
         }
         self.note(|| format!("{from} -> {}: {:?}", mail.to, mail.packet));
