@@ -1,0 +1,20 @@
+//! A directed test with its schedule for each rule of the protocol, named after the rule.
+//!
+//! Most rules are shown on one role alone, whose whole output is compared ([`alone`]); where a rule
+//! is about what several roles do together, on a few nodes whose mail the test delivers, holds and
+//! loses by hand ([`bench`]).
+
+mod alone;
+mod bench;
+
+mod chosen;
+mod clients;
+mod elections;
+mod first_start;
+mod leadership;
+mod log_time;
+mod new_leader;
+mod promises;
+mod reads;
+mod steady;
+mod votes;

@@ -1,0 +1,199 @@
+//! Time in the log, which no wall clock enters: rule R18.
+
+use super::alone::*;
+use super::bench::*;
+use paxos_core::*;
+
+/// The log time at which each slot's entry was stamped, as acceptor `node` voted for it.
+fn stamps(bench: &Bench, node: u64) -> Vec<u64> {
+    let mut stamps = std::collections::BTreeMap::new();
+    for record in bench.log(node) {
+        if let Record::Voted { slot, vote } = record {
+            stamps.insert(*slot, vote.entry.log_time_ms);
+        }
+    }
+    stamps.into_values().collect()
+}
+
+/// Three nodes whose clocks run three times too fast, at a third, and right.
+fn with_bad_clocks(limits: Limits) -> Bench {
+    let mut bench = Bench::new(Setup { limits, ..Setup::nodes(3) });
+    bench.set_clock(1, 300);
+    bench.set_clock(2, 33);
+    bench.pass_ms(1000);
+    assert!(bench.ids().into_iter().all(|id| bench.acceptor(id).formed));
+    bench
+}
+
+/// R18: a leader stamps the highest time it saw in phase 1, and its own elapsed time.
+///
+/// The promises tell of log time 5 s at what is chosen and of a vote stamped 7 s, the own learner of
+/// `learner_ms`. The entry that follows 30 ms later is stamped 30 ms above the highest of them.
+#[test]
+fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
+    for (learner_ms, expected) in [(0, 7030), (6000, 7030), (9000, 9030)] {
+        let mut p = proposer(options());
+        let at = ProposerMsg::Progress {
+            applied_below: Slot(1),
+            log_time_ms: learner_ms,
+            expiry_ms: None,
+        };
+        p.hear(1, at);
+        let vote = Vote { ballot: ballot(1, 2), entry: batch(7000, vec![register(0)]) };
+        let of_2 = PromisePart { log_time_ms: 5000, chosen_below: Slot(1), ..nothing() };
+        let of_3 = PromisePart { votes: vec![(Slot(1), vote)], ..nothing() };
+        let (b, _) = p.lead(of_2, of_3);
+        p.now = p.now.plus(30_000);
+        let out = p.propose(vec![register(1)]);
+        let entry = batch(expected, vec![register(1)]);
+        assert_eq!(out, mail(to_all(accept(b, 2, entry, slots(1, 1)))));
+    }
+}
+
+/// R18: log time at a slot is the highest of the slot before and of the entry.
+///
+/// The entries are stamped 10, 5, 20, 19 and 20 ms: the lower ones were proposed by earlier leaders.
+#[test]
+fn r18_log_time_is_the_highest_stamp_so_far() {
+    let mut l = learner(Limits::default());
+    let b = ballot(1, 2);
+    let s = session(0, 0);
+    for (slot, stamp) in (0..).zip([10, 5, 20, 19, 20]) {
+        let command = if slot == 0 { register(1) } else { write(s, slot, 0, "x") };
+        let vote = Vote { ballot: b, entry: batch(stamp, vec![command]) };
+        l.hear(1, LearnerMsg::Voted { slot: Slot(slot), vote });
+    }
+    l.hear(2, LearnerMsg::Chosen { ballot: b, slots: slots(0, 5) });
+    let times: Vec<u64> = l.role.state().lines.iter().map(|(at, _)| at.log_time_ms).collect();
+    assert_eq!(times, [10, 20, 20, 20]);
+    assert_eq!(l.role.status().log_time_ms, 20);
+}
+
+/// R18: log time never goes back across a change of leader, however their clocks run.
+///
+/// Nodes 1, 2 and 3 lead in turn, ten times. Each writes twice, a second apart.
+#[test]
+fn r18_log_time_never_goes_back_across_leaders() {
+    let mut bench = with_bad_clocks(Limits::default());
+    bench.lead(1);
+    let s = bench.open(1);
+    let mut sequence = 0;
+    for leader in [2, 3, 1].into_iter().cycle().take(10) {
+        bench.lead(leader);
+        for _ in 0..2 {
+            bench.now = bench.now.plus(1_000_000);
+            bench.propose(leader, vec![write(s, sequence, 0, &sequence.to_string())]);
+            bench.settle();
+            sequence += 1;
+        }
+    }
+    let times = |n| {
+        let lines = &bench.journal(n).lines;
+        lines.iter().map(|(at, _)| at.log_time_ms).collect::<Vec<_>>()
+    };
+    assert_eq!(times(1).len(), 20);
+    assert!(times(1).is_sorted(), "{:?}", times(1));
+    assert!(stamps(&bench, 1).is_sorted(), "{:?}", stamps(&bench, 1));
+    // Each leader's second write is a second later on its own clock.
+    let steps: Vec<u64> = times(1).chunks(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(steps[..3], [330, 1000, 3000]);
+    assert_eq!([times(2), times(3)], [times(1), times(1)]);
+    assert_eq!(bench.learner(2), bench.learner(1));
+    assert_eq!(bench.learner(3), bench.learner(1));
+}
+
+/// R18: when an expiry is due and nothing is queued, the leader proposes a no-op; one is enough.
+///
+/// A session lives for a second. It is opened, and nothing more is asked for. For 900 ms nothing is
+/// proposed; at 1.2 s the session is gone from every learner; three seconds later there is still
+/// only that one no-op.
+#[test]
+fn r18_a_noop_lets_a_session_expire() {
+    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
+    let mut bench = Bench::formed(Setup { limits, ..Setup::nodes(3) });
+    bench.lead(1);
+    bench.open(1);
+    let mark = bench.sent.len();
+    bench.pass_ms(900);
+    assert_eq!(bench.count(mark, |l| l.is("accept")), 0);
+    assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [1; 3]);
+    bench.pass_ms(300);
+    assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [0; 3]);
+    bench.pass_ms(3000);
+    let noop = |l: &Letter| match &l.packet {
+        Packet::Acceptor(AcceptorMsg::Accept { entry, .. }) => entry.is_noop(),
+        _ => false,
+    };
+    assert_eq!((bench.count(mark, |l| l.is("accept")), bench.count(mark, noop)), (3, 3));
+}
+
+/// R18: what is queued makes the no-op needless.
+///
+/// The expiry is due, but the window is full: its entries, or those that follow, carry the time.
+#[test]
+fn r18_no_noop_while_something_is_proposed() {
+    let layout = Layout { window: 1, ..layout(3) };
+    let mut p = proposer(ProposerOptions { layout, ..options() });
+    let (b, _) = p.lead(nothing(), nothing());
+    let progress = |below| ProposerMsg::Progress {
+        applied_below: Slot(below),
+        log_time_ms: 0,
+        expiry_ms: Some(20),
+    };
+    p.hear(1, progress(0));
+    p.propose(vec![register(0)]);
+    assert_eq!(proposals(&p.pass_ms(30)), vec![]);
+    p.voted(2, b, slots(0, 1));
+    p.voted(3, b, slots(0, 1));
+    assert_eq!(proposals(&p.pass_ms(1)), vec![], "slot 0 may have let the session expire");
+    p.hear(1, progress(1));
+    assert_eq!(proposals(&p.tick()), vec![(b, Slot(1), Entry::noop(31))]);
+    assert_eq!(proposals(&p.pass_ms(1)), vec![]);
+}
+
+/// R18: sessions expire by log time, at apply, and not by any replica's clock.
+///
+/// A session is opened. An hour passes at the learner, and none in the log.
+#[test]
+fn r18_no_clock_of_a_replica_makes_a_session_expire() {
+    let mut l = learner(Limits::default());
+    let b = ballot(1, 2);
+    let entries = [entry(0), batch(59_999, vec![]), batch(60_000, vec![])];
+    for (slot, entry) in (0..).zip(entries) {
+        l.pass_ms(3_600_000);
+        l.hear(1, LearnerMsg::Voted { slot: Slot(slot), vote: Vote { ballot: b, entry } });
+        l.hear(2, LearnerMsg::Chosen { ballot: b, slots: slots(0, slot + 1) });
+        l.pass_ms(3_600_000);
+        assert_eq!(l.role.status().sessions, u64::from(slot < 2), "slot {slot}");
+    }
+}
+
+/// R18: an expiry is the same on all replicas.
+///
+/// Sessions of a second, clocks that run differently, the leader changing: at every moment two learners that
+/// applied equally many slots are equal, sessions and log time included. One session after the
+/// other is opened, used and left to expire.
+#[test]
+fn r18_expiry_is_equal_on_all_replicas() {
+    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
+    let mut bench = with_bad_clocks(limits);
+    let mut at = std::collections::BTreeMap::new();
+    let mut expired = 0;
+    for turn in 0..12 {
+        bench.lead(1 + turn % 3);
+        let s = bench.open(1 + turn % 2);
+        bench.propose(1, vec![write(s, 0, 0, &turn.to_string())]);
+        for _ in 0..200 {
+            bench.pass_ms(10);
+            for node in 1..=3 {
+                let now = bench.learner(node);
+                let known = at.entry(now.applied_below).or_insert_with(|| now.clone());
+                let comparable =
+                    |status: &LearnerStatus| (status.digest, status.sessions, status.log_time_ms);
+                assert_eq!(comparable(known), comparable(&now), "node {node}, turn {turn}");
+                expired += usize::from(now.sessions == 0);
+            }
+        }
+    }
+    assert!(expired > 100, "sessions did expire");
+}

@@ -1,0 +1,180 @@
+//! Slots that are forgotten, and promises in parts: rules R5 and R6.
+
+use super::alone::*;
+use paxos_core::*;
+
+fn promise(ballot: Ballot, part: PromisePart) -> ProposerMsg {
+    ProposerMsg::Promise { ballot, part }
+}
+
+fn voted(ballot: Ballot, slot: u64) -> (Slot, Vote) {
+    (Slot(slot), Vote { ballot, entry: entry(slot) })
+}
+
+/// An acceptor with votes of ballot 1.2 at slots 0 to 3, of which 0 to 2 are chosen, and 0 and 1 forgotten.
+fn trimmed_acceptor() -> Alone<Acceptor> {
+    let mut a = acceptor(Limits::default());
+    let b = ballot(1, 2);
+    (0..4).for_each(|slot| a.role.replay(vote(b, slot, entry(slot))));
+    a.role.replay(Record::Chosen { ballot: b, slots: slots(0, 3) });
+    a.role.replay(Record::Trimmed { below: Slot(2) });
+    a
+}
+
+/// R5: an `Accept` at or above the promise for a forgotten slot is answered and not stored.
+///
+/// Slot 1 is forgotten. It is asked for in a higher ballot, which is promised with it, then again;
+/// then slot 2, which is chosen and still held: with another entry, which must not replace it.
+#[test]
+fn r05_a_forgotten_slot_is_accepted_and_not_stored() {
+    let mut a = trimmed_acceptor();
+    let b = ballot(2, 3);
+    let first = accept(b, 1, entry(77), slots(0, 0));
+    let told = vec![(3, accepted(b, slots(1, 2)))];
+    assert_eq!(a.hear(3, first.clone()), recorded(vec![Record::Promised(b)], told.clone()));
+    assert_eq!(a.hear(3, first), mail(told));
+    let held = accept(b, 2, entry(77), slots(0, 0));
+    assert_eq!(a.hear(3, held), mail(vec![(3, accepted(b, slots(1, 3)))]));
+    let ask = |from| AcceptorMsg::Fetch { from: Slot(from), role: RoleName::Learner };
+    let answer = |from, entries| {
+        let (chosen_below, trimmed) = (Slot(3), Slot(2));
+        let entries = Entries { from: Slot(from), entries, chosen_below, trimmed };
+        mail(vec![(3, LearnerMsg::Entries(entries).into())])
+    };
+    assert_eq!(a.hear(3, ask(1)), answer(1, vec![]));
+    assert_eq!(a.hear(3, ask(2)), answer(2, vec![entry(2)]));
+}
+
+/// R5: below the promise, a forgotten slot is refused like any other.
+///
+/// The acceptor promised 2.3. Ballot 1.2, in which slot 1 was chosen, asks for it again.
+#[test]
+fn r05_a_forgotten_slot_is_refused_below_the_promise() {
+    let mut a = trimmed_acceptor();
+    let (b1, b2) = (ballot(1, 2), ballot(2, 3));
+    a.hear(3, AcceptorMsg::Prepare { ballot: b2 });
+    let late = a.hear(2, accept(b1, 1, entry(1), slots(0, 0)));
+    assert_eq!(late, mail(vec![(2, ProposerMsg::Reject { ballot: b1, promised: b2 }.into())]));
+}
+
+/// R6: a promise carries `trimmed`, and comes in parts that fit.
+///
+/// Parts of at most 100 bytes, which is two votes. Slots 0 to 2 are chosen, 0 and 1 forgotten; votes
+/// are at slots 3, 4, 6, 7 and 9. The parts speak for every slot from 3 on, holes as well.
+#[test]
+fn r06_a_promise_travels_in_parts_that_fit() {
+    let mut a = acceptor(Limits { part_bytes_max: 100, ..Limits::default() });
+    let (b, higher) = (ballot(1, 2), ballot(2, 3));
+    [0, 1, 2, 3, 4, 6, 7, 9].iter().for_each(|&n| a.role.replay(vote(b, n, entry(n))));
+    a.role.replay(Record::Chosen { ballot: b, slots: slots(0, 3) });
+    a.role.replay(Record::Trimmed { below: Slot(2) });
+    let part = |from, below: Option<u64>, votes: &[u64]| {
+        let part = PromisePart {
+            trimmed: Slot(2),
+            chosen_below: Slot(3),
+            log_time_ms: 0,
+            from: Slot(from),
+            below: below.map(Slot),
+            votes: votes.iter().map(|&slot| voted(b, slot)).collect(),
+        };
+        (3, promise(higher, part).into())
+    };
+    let parts = vec![part(3, Some(6), &[3, 4]), part(6, Some(9), &[6, 7]), part(9, None, &[9])];
+    let prepare = AcceptorMsg::Prepare { ballot: higher };
+    let first = a.hear(3, prepare.clone());
+    assert_eq!(first, recorded(vec![Record::Promised(higher)], parts.clone()));
+    assert_eq!(a.hear(3, prepare), mail(parts));
+}
+
+/// The parts of a promise with votes of ballot 1.2 at slots 0, 1, 3 and 4.
+fn parts() -> [PromisePart; 3] {
+    let b = ballot(1, 2);
+    let part = |from, below: Option<u64>, votes: &[u64]| PromisePart {
+        from: Slot(from),
+        below: below.map(Slot),
+        votes: votes.iter().map(|&slot| voted(b, slot)).collect(),
+        ..nothing()
+    };
+    [part(0, Some(2), &[0, 1]), part(2, Some(4), &[3]), part(4, None, &[4])]
+}
+
+/// R6: a promise counts only when it is complete, in whichever order its parts come.
+///
+/// Node 3 has promised, in one part. Of node 2's three parts all but one come, some twice; then the
+/// missing one does. The leader proposes every vote, and a no-op in the hole.
+#[test]
+fn r06_a_promise_counts_when_all_its_parts_are_there() {
+    for missing in 0..3 {
+        let mut p = proposer(options());
+        let b = p.campaign();
+        p.hear(3, promise(b, nothing()));
+        for i in [2, 1, 0, 2, 1, 0].into_iter().filter(|&i| i != missing) {
+            assert_eq!(p.hear(2, promise(b, parts()[i].clone())), silence());
+            assert_eq!(p.role.status().stance, "campaign");
+        }
+        let first = p.hear(2, promise(b, parts()[missing].clone()));
+        assert_eq!(p.role.status().stance, "lead");
+        let hole = Entry::noop(0);
+        let entries = [entry(0), entry(1), hole, entry(3), entry(4)];
+        let expected: Vec<_> = (0..).zip(entries).map(|(slot, e)| (b, Slot(slot), e)).collect();
+        assert_eq!(proposals(&first), expected);
+    }
+}
+
+/// R6: parts of promises to two ballots do not make one.
+///
+/// In the first campaign only the first part of node 2's promise comes. In the second one, node 3
+/// has promised, and of node 2 come the other two parts, and the late ones of the first campaign.
+#[test]
+fn r06_parts_of_two_ballots_do_not_mix() {
+    let mut p = proposer(options());
+    let b1 = p.campaign();
+    p.hear(2, promise(b1, parts()[0].clone()));
+    let b2 = p.campaign();
+    assert!(b2 > b1);
+    p.hear(3, promise(b2, nothing()));
+    p.hear(2, promise(b2, parts()[1].clone()));
+    p.hear(2, promise(b2, parts()[2].clone()));
+    for part in parts() {
+        assert_eq!(p.hear(2, promise(b1, part)), silence());
+    }
+    assert_eq!(p.role.status().stance, "campaign");
+    p.hear(2, promise(b2, parts()[0].clone()));
+    assert_eq!(p.role.status().stance, "lead");
+}
+
+/// R6: a part that tells of newer chosen slots stands for the parts below it, and leaves no gap.
+///
+/// Node 2 answers twice, and in between learns that slots below 3 are chosen. Of the first answer
+/// came slots 0 and 1. Of the second comes the last part, from slot 4 on: slot 3 is missing.
+#[test]
+fn r06_parts_of_two_answers_must_leave_no_gap() {
+    let mut p = proposer(options());
+    let b = p.campaign();
+    p.hear(3, promise(b, nothing()));
+    p.hear(2, promise(b, parts()[0].clone()));
+    let newer = |part: PromisePart| PromisePart { chosen_below: Slot(3), ..part };
+    p.hear(2, promise(b, newer(parts()[2].clone())));
+    assert_eq!(p.role.status().stance, "campaign");
+    let second = PromisePart { from: Slot(3), ..newer(parts()[1].clone()) };
+    let first = p.hear(2, promise(b, second));
+    assert_eq!(proposals(&first), vec![(b, Slot(3), entry(3)), (b, Slot(4), entry(4))]);
+}
+
+/// R6: a proposer that is behind `trimmed` does not lead, and tries again in a new ballot.
+///
+/// Node 2 has forgotten what is below slot 5, and the own learner has applied nothing. The promises
+/// make no leader, and nothing is said. The next campaign is in a higher ballot; in the meantime the
+/// learner has come to slot 5.
+#[test]
+fn r06_a_proposer_behind_trimmed_tries_again() {
+    let mut p = proposer(options());
+    let part = PromisePart { trimmed: Slot(5), chosen_below: Slot(7), from: Slot(7), ..nothing() };
+    let b1 = p.campaign();
+    p.hear(2, promise(b1, part.clone()));
+    assert_eq!(p.hear(3, promise(b1, nothing())), silence());
+    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.applied(5), silence());
+    let (b2, _) = p.lead(part, nothing());
+    assert!(b2 > b1);
+}
