@@ -3,9 +3,9 @@
 
 use bincode::config::standard;
 use bincode::error::{DecodeError, EncodeError};
-use bincode::serde::{decode_from_slice, encode_into_std_write};
-use serde::Serialize;
+use bincode::serde::{borrow_decode_from_slice, decode_from_slice, encode_into_std_write};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// No single value that is decoded may claim more than this many bytes: above the largest frame.
@@ -34,7 +34,17 @@ pub fn encode(value: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), CodecE
 /// Reads one value that fills all of `bytes`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let (value, used) = decode_from_slice(bytes, standard().with_limit::<LIMIT>())?;
-    match bytes.len() - used {
+    all_used(value, bytes.len() - used)
+}
+
+/// Reads one value that fills all of `bytes`, and may keep parts of them instead of copies.
+pub fn decode_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let (value, used) = borrow_decode_from_slice(bytes, standard().with_limit::<LIMIT>())?;
+    all_used(value, bytes.len() - used)
+}
+
+fn all_used<T>(value: T, left: usize) -> Result<T, CodecError> {
+    match left {
         0 => Ok(value),
         left => Err(CodecError::Trailing(left)),
     }

@@ -13,21 +13,21 @@
 //!
 //! **Writing.** A segment is made in advance and full of zeros, so that a sync need not also make
 //! the file's size durable. Whatever has queued is written at once and synced once. When a segment
-//! is full, the next gets its header, then its name, then frames, each durable before the next step.
-//! A header restates what came before it, so that old segments can go as soon as all slots that they
-//! mention are trimmed; it says which segment is the oldest that still counts.
+//! is full, the next gets its header, then its name, then frames, each durable before the next
+//! step. A header restates what came before it, so that old segments can go as soon as all slots
+//! that they mention are trimmed; it says which segment is the oldest that still counts.
 //!
 //! **Cluster.** The roster is a record like others, so the frames before the first roll know no
-//! cluster: checksums in a segment are over the cluster that the segment's own header names, 0 where
-//! it was made before the roster was stored. A header's cluster must be that of the roster which it
-//! restates, and that of the records before it.
+//! cluster: checksums in a segment are over the cluster that the segment's own header names, 0
+//! where it was made before the roster was stored. A header's cluster must be that of the roster
+//! which it restates, and that of the records before it.
 //!
 //! **Reading.** Everything below the end that the next header states was durable, and everything
 //! below the `synced` of any frame behind: a bad frame there is corruption, and the log refuses to
-//! open. Any other bad frame ends the log, even with valid frames behind it, for one un-synced write
-//! may have reached the disk in part. The log then goes on in a new segment, whose header says
-//! where the old one ends: what stands behind is cut off for ever. Frames at the end that nothing
-//! proves durable are written again and synced before the log counts them.
+//! open. Any other bad frame ends the log, even with valid frames behind it, for one un-synced
+//! write may have reached the disk in part. The log then goes on in a new segment, whose header
+//! says where the old one ends: what stands behind is cut off for ever. Frames at the end that
+//! nothing proves durable are written again and synced before the log counts them.
 //!
 //! **Failing.** After the first write or sync that fails, nothing is written any more.
 

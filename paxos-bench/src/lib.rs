@@ -1,1 +1,10 @@
-//! Load, simulation, chaos and checking for the key-value store.
+//! Everything that puts the key-value store under strain, and judges what it did.
+//!
+//! - [`check`]: is a recorded history linearizable? Our own checker, independent of the store: it
+//!   shares no type with it.
+//! - [`load`]: a closed loop of clients, and the latencies that they see.
+//!
+//! Deliberately not here: anything that a node needs to run. Open `check.rs` first.
+
+pub mod check;
+pub mod load;

@@ -365,7 +365,9 @@ impl Role for Acceptor {
             }
             Record::Voted { slot, vote } => {
                 assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
-                self.promised = vote.ballot;
+                if !planted!(PromiseNotRaised) {
+                    self.promised = vote.ballot;
+                }
                 self.held.vote(slot, vote);
             }
             Record::Chosen { ballot, slots } => {

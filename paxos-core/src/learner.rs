@@ -296,6 +296,7 @@ impl<S: StateMachine> Role for Learner<S> {
                 }
             },
             LearnerMsg::ReadIndex { id, below } => {
+                let below = if planted!(ReadUnindexed) { Slot::ZERO } else { below };
                 if self.leads(from) && self.reads.indexed(id, below) {
                     self.answer_reads(out);
                     self.ask_read_index(now, out);

@@ -79,8 +79,8 @@ impl Sessions {
             return Verdict::OutOfWindow;
         }
         match session.answers.get(ahead as usize) {
-            Some(Some(answer)) => Verdict::Answered(answer.clone()),
-            Some(None) | None => Verdict::New,
+            Some(Some(answer)) if !planted!(RetryApplied) => Verdict::Answered(answer.clone()),
+            _ => Verdict::New,
         }
     }
 

@@ -70,7 +70,10 @@ pub enum DiskError {
         path: PathBuf,
     },
     /// Anything else that the system reports.
-    #[error("cannot {action} {}: {source}; see to the disk, then start the node again", .path.display())]
+    #[error(
+        "cannot {action} {}: {source}; see to the disk, then start the node again",
+        .path.display()
+    )]
     Io {
         /// What was to be done.
         action: &'static str,

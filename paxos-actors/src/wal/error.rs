@@ -75,7 +75,8 @@ pub enum WalError {
     },
     /// A record is larger than a segment.
     #[error(
-        "a record of {bytes} bytes does not fit a segment of {segment_bytes} bytes: use larger segments"
+        "a record of {bytes} bytes does not fit a segment of {segment_bytes} bytes: use larger \
+         segments"
     )]
     RecordTooLarge {
         /// Bytes of the record.
@@ -91,7 +92,8 @@ pub enum WalError {
     Codec(#[from] CodecError),
     /// More records are queued than the log was told to expect.
     #[error(
-        "the log's queue is full at {0} requests: its writer ignores its bound; this is a bug, please report it"
+        "the log's queue is full at {0} requests: its writer ignores its bound; this is a bug, \
+         please report it"
     )]
     Overrun(usize),
     /// The log's thread could not be started.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! offset bytes
-//!   0    4   crc of the header: over cluster, node, incarnation, segment (8 bytes each), the frame's
-//!            offset in the segment (4 bytes) and the 76 bytes from 4 on
+//!   0    4   crc of the header: over cluster, node, incarnation, segment (8 bytes each), the
+//!            frame's offset in the segment (4 bytes) and the 76 bytes from 4 on
 //!   4    4   magic "PXFR"
 //!   8    4   length of the records, in bytes
 //!  12    4   crc of the records and their padding
@@ -117,7 +117,7 @@ impl Frame {
     pub fn synced_behind(segment: &[u8], offset: u32, place: Place) -> u32 {
         let behind = (offset as usize + ALIGNMENT..segment.len()).step_by(ALIGNMENT);
         behind
-            .filter(|&at| segment[at..].iter().skip(4).take(4).eq(&MAGIC.to_le_bytes()))
+            .filter(|at| segment.get(at + 4..at + 8) == Some(&MAGIC.to_le_bytes()))
             .filter_map(|at| Frame::read_header(segment, u32::try_from(at).ok()?, place))
             .map(|(frame, ..)| frame.synced)
             .max()

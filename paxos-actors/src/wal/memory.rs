@@ -2,19 +2,25 @@
 
 use crate::log::{Log, LogEvent};
 use actix::Recipient;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A log that lives as long as its value. What is appended is durable at once, as far as memory
-/// goes, and stays for the epochs to come.
+/// goes, and stays for the epochs to come. A clone has the same records: it lets a node that starts
+/// again find what it left.
 #[derive(Debug)]
 pub struct MemoryLog<R: Send + 'static> {
-    records: Vec<R>,
+    records: Arc<Mutex<Vec<R>>>,
     reader: Option<(u64, Recipient<LogEvent<R>>)>,
 }
 
 impl<R: Send + 'static> MemoryLog<R> {
     /// An empty log.
     pub fn new() -> MemoryLog<R> {
-        MemoryLog { records: Vec::new(), reader: None }
+        MemoryLog { records: Arc::default(), reader: None }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<R>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -24,20 +30,27 @@ impl<R: Send + 'static> Default for MemoryLog<R> {
     }
 }
 
+impl<R: Send + 'static> Clone for MemoryLog<R> {
+    fn clone(&self) -> MemoryLog<R> {
+        MemoryLog { records: self.records.clone(), reader: None }
+    }
+}
+
 impl<R: Clone + Send + 'static> Log<R> for MemoryLog<R> {
     fn open(&mut self, epoch: u64, events: Recipient<LogEvent<R>>) {
-        events.do_send(LogEvent::Replayed { epoch, records: self.records.clone() });
-        events.do_send(LogEvent::Ready { epoch, lsn: self.records.len() as u64 });
+        let records = self.records().clone();
+        let lsn = records.len() as u64;
+        events.do_send(LogEvent::Replayed { epoch, records });
+        events.do_send(LogEvent::Ready { epoch, lsn });
         self.reader = Some((epoch, events));
     }
 
     fn append(&mut self, epoch: u64, records: Vec<R>) {
-        match &self.reader {
-            Some((current, events)) if *current == epoch && !records.is_empty() => {
-                self.records.extend(records);
-                events.do_send(LogEvent::Durable { epoch, lsn: self.records.len() as u64 });
-            }
-            _ => {}
+        let Some((current, events)) = &self.reader else { return };
+        if *current == epoch && !records.is_empty() {
+            let mut held = self.records();
+            held.extend(records);
+            events.do_send(LogEvent::Durable { epoch, lsn: held.len() as u64 });
         }
     }
 }

@@ -285,11 +285,12 @@ impl<'a> Walk<'a> {
                 // All before the next segment was durable, and so was all that a frame behind
                 // calls durable.
                 Err(what) if self.held.end.is_some() => return Err((at, what)),
+                Err(_) if is_zero(&self.bytes[at as usize..]) => return Ok((slots, tail)),
                 Err(what) if Frame::synced_behind(self.bytes, at, self.place) > at => {
                     return Err((at, what));
                 }
                 Err(_) => {
-                    tail.is_clean = self.bytes[at as usize..].iter().all(|&byte| byte == 0);
+                    tail.is_clean = false;
                     return Ok((slots, tail));
                 }
             };
@@ -332,4 +333,10 @@ impl<'a> Walk<'a> {
         self.held.below = self.held.below.max(mentioned.below);
         Ok(mentioned)
     }
+}
+
+/// Whether there are only zeros; compared in blocks, since most of a segment often is just that.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])
 }

@@ -111,7 +111,7 @@ impl Segments {
             written: 0,
         };
         if !is_clean {
-            // The next segment's header says where this one ends, which cuts off what stands behind.
+            // The next segment's header says where this one ends: that cuts off what is behind.
             segments.roll()?;
         }
         Ok(segments)

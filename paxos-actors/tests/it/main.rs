@@ -6,3 +6,8 @@ mod role_actor;
 mod routes;
 mod support;
 mod trace;
+mod wal_crash;
+mod wal_format;
+mod wal_rules;
+mod wal_support;
+mod wal_thread;

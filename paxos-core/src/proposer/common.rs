@@ -62,14 +62,15 @@ impl Common {
 
     /// Notes a ballot that somebody has used.
     pub(super) fn see(&mut self, ballot: Ballot) {
-        if ballot.is_sound() {
+        if ballot.is_sound() && !planted!(BallotReuse) {
             self.round = self.round.max(ballot.round);
         }
     }
 
     /// A ballot above all that were seen. It is used only once it is also seen.
     pub(super) fn next_ballot(&self) -> Ballot {
-        Ballot { round: self.round + 1, node: self.me().node, life: self.options.life }
+        let life = if planted!(BallotReuse) { 0 } else { self.options.life };
+        Ballot { round: self.round + 1, node: self.me().node, life }
     }
 
     pub(super) fn progress(&mut self, applied_below: Slot, log_time_ms: u64, expiry: Option<u64>) {

@@ -101,6 +101,9 @@ impl Lead {
         while self.next() < common.applied_below.plus(window) {
             let slot = self.next();
             let entry = if slot < self.adopted_below {
+                if planted!(GapNotFilled) && !self.adopted.contains_key(&slot) {
+                    break;
+                }
                 // P2c where there was a vote; a hole gets a no-op (invariant 5).
                 let log_time_ms = self.log_time(now);
                 self.adopted.remove(&slot).unwrap_or_else(|| Entry::noop(log_time_ms))

@@ -73,7 +73,7 @@ impl Promises {
         let mut votes: BTreeMap<Slot, Vote> = BTreeMap::new();
         for (slot, vote) in promises.into_iter().flat_map(|promise| promise.votes) {
             let higher = votes.get(&slot).is_none_or(|known| known.ballot < vote.ballot);
-            if slot >= chosen_below && higher {
+            if slot >= chosen_below && higher && !planted!(OwnValue) {
                 log_time_ms = log_time_ms.max(vote.entry.log_time_ms);
                 votes.insert(slot, vote);
             }

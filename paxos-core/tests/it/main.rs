@@ -1,3 +1,7 @@
-//! The tests of the rules, from tables of single messages to whole clusters under faults.
+//! The tests of the rules, from single messages to whole clusters under faults, in one binary.
 
 mod rules;
+mod scripts;
+mod sim;
+mod synod;
+mod tables;

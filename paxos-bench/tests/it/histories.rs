@@ -1,0 +1,365 @@
+//! The checker against histories with known verdicts.
+
+use paxos_bench::check::{
+    self, AppendModel, History, KvInput, KvModel, KvOutput, Model, Pending, Recorder,
+    RegisterModel, Verdict,
+};
+use paxos_core::rng::Rng;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use todc_utils::linearizability::WGLChecker;
+use todc_utils::linearizability::history::{Action, History as JudgeHistory};
+use todc_utils::specifications::Specification;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A judge that nobody here wrote, over our models.
+struct Judge<M>(PhantomData<M>);
+
+/// An operation as the other judge knows it: the answer is known from the start or never. An
+/// unknown one may come last, where it harms nothing, so that judge need not know of it.
+#[derive(Clone, Debug)]
+struct Judged<I, O>(I, Option<O>);
+
+impl<M: Model + Default> Specification for Judge<M>
+where
+    M::State: Clone + Debug + Eq + Hash,
+{
+    type State = M::State;
+    type Operation = Judged<M::Input, M::Output>;
+
+    fn init() -> M::State {
+        M::default().init()
+    }
+
+    fn apply(operation: &Self::Operation, state: &M::State) -> (bool, M::State) {
+        let Judged(input, output) = operation;
+        match M::default().step(state, input, output.as_ref()) {
+            Some(next) => (true, next),
+            None => (false, state.clone()),
+        }
+    }
+}
+
+/// What the second judge says.
+fn second_opinion<M: Model + Default>(history: &History<M::Input, M::Output>) -> bool {
+    history.keys().all(|(_, operations)| {
+        let mut events = Vec::new();
+        for (process, operation) in operations.iter().enumerate() {
+            let (at, output) = match &operation.returned {
+                Some((at, output)) => (*at, Some(output.clone())),
+                None => (u64::MAX, None),
+            };
+            let judged = Judged(operation.input.clone(), output);
+            events.push((operation.invoked, process, Action::Call(judged.clone())));
+            events.push((at, process, Action::Response(judged)));
+        }
+        events.sort_by_key(|(at, process, _)| (*at, *process));
+        let actions = events.into_iter().map(|(_, process, action)| (process, action)).collect();
+        WGLChecker::<Judge<M>>::is_linearizable(JudgeHistory::from_actions(actions))
+    })
+}
+
+/// Both judges must agree with the verdict.
+fn agree<M: Model + Default>(
+    name: &str,
+    history: &History<M::Input, M::Output>,
+    linearizable: bool,
+) {
+    ours::<M>(name, history, linearizable);
+    let judge = second_opinion::<M>(history);
+    assert_eq!(judge, linearizable, "{name}: the second judge is of another opinion");
+}
+
+/// Our judge must agree with the verdict.
+fn ours<M: Model + Default>(
+    name: &str,
+    history: &History<M::Input, M::Output>,
+    linearizable: bool,
+) {
+    match check::check(&M::default(), history, LIMIT) {
+        Verdict::Linearizable => assert!(linearizable, "{name} is not linearizable"),
+        Verdict::NotLinearizable(found) => {
+            assert!(!linearizable, "{name} is linearizable:\n{found}");
+            assert!(found.enough <= found.of && !found.lines.is_empty(), "{name}:\n{found}");
+        }
+        Verdict::Unknown => panic!("{name} was not judged within {LIMIT:?}"),
+    }
+}
+
+#[test]
+fn published_histories_get_their_published_verdicts() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/histories");
+    let Ok(verdicts) = std::fs::read_to_string(folder.join("verdicts.csv")) else {
+        println!("skipped: there is no {}", folder.display());
+        return;
+    };
+    let mut judged = 0;
+    for line in verdicts.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [file, model, linearizable, operations] = fields[..] else { panic!("{line}") };
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let linearizable = linearizable == "true";
+        let count = match model {
+            "cas-register" => {
+                let history = check::parse_jepsen_etcd(&text).unwrap();
+                agree::<RegisterModel>(file, &history, linearizable);
+                history.len()
+            }
+            "kv-get-put-append-per-key" => {
+                let history = check::parse_kv_edn(&text).unwrap();
+                // The second judge goes key by key and has no time limit: this one is too much.
+                match file {
+                    "kv/c50-bad.txt" => ours::<AppendModel>(file, &history, linearizable),
+                    _ => agree::<AppendModel>(file, &history, linearizable),
+                }
+                history.len()
+            }
+            other => panic!("there is no model {other}"),
+        };
+        assert_eq!(count.to_string(), operations, "{file}: operations read");
+        judged += 1;
+    }
+    assert_eq!(judged, 26);
+}
+
+type Kv = Recorder<KvInput, KvOutput>;
+
+fn put(value: &str) -> KvInput {
+    KvInput::Put(value.to_owned())
+}
+
+fn got(value: &str, version: u64) -> KvOutput {
+    KvOutput::Got(Some((value.to_owned(), Some(version))))
+}
+
+#[test]
+fn an_unknown_write_may_take_effect_late_or_never() {
+    for late in [false, true] {
+        let recorder = Kv::new();
+        recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(None));
+        recorder.invoke(2, "k", put("b")).unknown();
+        recorder.invoke(3, "k", KvInput::Get).ok(got("a", 1));
+        if late {
+            recorder.invoke(3, "k", KvInput::Get).ok(got("b", 2));
+        }
+        agree::<KvModel>("late", &recorder.history(), true);
+        // But not twice, and not undone.
+        recorder.invoke(3, "k", KvInput::Get).ok(got("a", if late { 1 } else { 3 }));
+        agree::<KvModel>("undone", &recorder.history(), false);
+    }
+}
+
+#[test]
+fn a_failed_write_is_not_there() {
+    let recorder = Kv::new();
+    recorder.invoke(1, "k", put("a")).fail();
+    agree::<KvModel>("empty", &recorder.history(), true);
+    recorder.invoke(1, "k", KvInput::Get).ok(got("a", 1));
+    agree::<KvModel>("seen", &recorder.history(), false);
+}
+
+#[test]
+fn a_write_applied_twice_shows_in_the_version() {
+    let recorder = Kv::new();
+    recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(Some(1)));
+    agree::<KvModel>("once", &recorder.history(), true);
+    recorder.invoke(1, "k", put("b")).ok(KvOutput::Put(Some(3)));
+    agree::<KvModel>("told to the writer", &recorder.history(), false);
+
+    let recorder = Kv::new();
+    recorder.invoke(1, "k", put("a")).ok(KvOutput::Put(None));
+    recorder.invoke(1, "k", KvInput::Get).ok(got("a", 2));
+    agree::<KvModel>("told to a reader", &recorder.history(), false);
+}
+
+#[test]
+fn a_read_that_began_after_a_write_ended_sees_it() {
+    let recorder = Kv::new();
+    let open = recorder.invoke(1, "k", put("a"));
+    let early = recorder.invoke(2, "k", KvInput::Get);
+    open.ok(KvOutput::Put(None));
+    early.ok(KvOutput::Got(None));
+    agree::<KvModel>("concurrent", &recorder.history(), true);
+    recorder.invoke(2, "k", KvInput::Get).ok(KvOutput::Got(None));
+    agree::<KvModel>("stale", &recorder.history(), false);
+}
+
+#[test]
+fn delete_and_compare_and_swap_answer_what_they_did() {
+    let cas = |from: Option<&str>, to: &str| KvInput::Cas {
+        from: from.map(str::to_owned),
+        to: to.to_owned(),
+    };
+    let recorder = Kv::new();
+    recorder.invoke(1, "k", KvInput::Delete).ok(KvOutput::Deleted(false));
+    recorder.invoke(1, "k", cas(None, "a")).ok(KvOutput::Swapped(true));
+    recorder.invoke(1, "k", cas(None, "b")).ok(KvOutput::Swapped(false));
+    recorder.invoke(1, "k", cas(Some("a"), "b")).ok(KvOutput::Swapped(true));
+    recorder.invoke(1, "k", KvInput::Get).ok(got("b", 2));
+    recorder.invoke(1, "k", KvInput::Delete).ok(KvOutput::Deleted(true));
+    recorder.invoke(1, "k", put("c")).ok(KvOutput::Put(None));
+    recorder.invoke(1, "k", KvInput::Get).ok(got("c", 1));
+    agree::<KvModel>("sequence", &recorder.history(), true);
+    recorder.invoke(1, "k", KvInput::Delete).ok(KvOutput::Deleted(false));
+    agree::<KvModel>("wrong", &recorder.history(), false);
+}
+
+#[test]
+fn a_history_survives_being_written_and_read() {
+    let recorder = Kv::new();
+    let open = recorder.invoke(1, "a", put("x"));
+    recorder.invoke(2, "b", KvInput::Delete).ok(KvOutput::Deleted(false));
+    recorder.invoke(2, "a", KvInput::Get).ok(KvOutput::Got(None));
+    recorder.invoke(3, "a", KvInput::Cas { from: None, to: "y".into() }).unknown();
+    open.ok(KvOutput::Put(None));
+    recorder.invoke(2, "a", KvInput::Get).ok(got("x", 1));
+    let history = recorder.history();
+    let mut text = Vec::new();
+    check::write_json(&history, &mut text).unwrap();
+    let read = check::parse_json(&String::from_utf8(text).unwrap()).unwrap();
+    for ((key, written), (key_read, read)) in history.keys().zip(read.keys()) {
+        assert_eq!(key, key_read);
+        assert_eq!(written.len(), read.len());
+        for (written, read) in written.iter().zip(read) {
+            assert_eq!(written.input, read.input);
+            let answer = |returned: &Option<(u64, KvOutput)>| returned.clone().map(|(_, out)| out);
+            assert_eq!(answer(&written.returned), answer(&read.returned));
+        }
+    }
+}
+
+/// Calls of a few processes whose answers are made up, so that about half of all histories are
+/// linearizable.
+fn made_up(rng: &mut Rng) -> History<KvInput, KvOutput> {
+    let recorder = Kv::new();
+    let mut open = Vec::new();
+    for _ in 0..rng.between(4, 9) {
+        if open.len() == 3 {
+            answer(open.swap_remove(rng.between(0, 3) as usize), rng);
+        }
+        let value = rng.between(0, 2).to_string();
+        let input = match rng.between(0, 5) {
+            0 => KvInput::Delete,
+            1 => KvInput::Cas { from: Some("0".into()), to: value },
+            2 => put(&value),
+            _ => KvInput::Get,
+        };
+        open.push((input.clone(), recorder.invoke(open.len() as u64, "k", input)));
+        if rng.between(0, 2) == 0 {
+            answer(open.swap_remove(rng.between(0, open.len() as u64) as usize), rng);
+        }
+    }
+    recorder.history()
+}
+
+fn answer((input, pending): (KvInput, Pending<KvInput, KvOutput>), rng: &mut Rng) {
+    if rng.between(0, 6) == 0 {
+        return pending.unknown();
+    }
+    let yes = rng.between(0, 2) == 0;
+    pending.ok(match input {
+        KvInput::Get => KvOutput::Got(yes.then(|| (rng.between(0, 2).to_string(), None))),
+        KvInput::Put(_) => KvOutput::Put(None),
+        KvInput::Delete => KvOutput::Deleted(yes),
+        KvInput::Cas { .. } => KvOutput::Swapped(yes),
+    });
+}
+
+#[test]
+fn two_judges_agree_on_made_up_histories() {
+    let mut linearizable = 0;
+    for seed in 0..5000 {
+        let history = made_up(&mut Rng::new(seed));
+        let judge = second_opinion::<KvModel>(&history);
+        ours::<KvModel>(&format!("seed {seed}"), &history, judge);
+        linearizable += u32::from(judge);
+    }
+    assert!((500..4500).contains(&linearizable), "{linearizable} of 5000 are linearizable");
+}
+
+/// Two hundred writes in a row, eight at a time, and one read of what was overwritten long ago.
+fn stale_read() -> History<KvInput, KvOutput> {
+    let recorder = Kv::new();
+    for round in 0..25 {
+        let open: Vec<_> = (0..8)
+            .map(|process| recorder.invoke(process, "k", put(&format!("{round}-{process}"))))
+            .collect();
+        recorder.invoke(9, "other", KvInput::Get).ok(KvOutput::Got(None));
+        for pending in open {
+            pending.ok(KvOutput::Put(None));
+        }
+        let last = recorder.invoke(8, "k", KvInput::Get);
+        last.ok(got(&format!("{round}-3"), (round + 1) * 8));
+    }
+    recorder.invoke(9, "k", KvInput::Get).ok(KvOutput::Got(Some(("3-3".into(), None))));
+    recorder.history()
+}
+
+#[test]
+fn a_counter_example_is_short_and_drawn_on_one_time_line() {
+    let Verdict::NotLinearizable(found) = check::check(&KvModel, &stale_read(), LIMIT) else {
+        panic!("a stale read was not found");
+    };
+    let text = found.to_string();
+    println!("{text}");
+    assert!(text.lines().count() <= 30, "{text}");
+    assert_eq!(found.key, "k");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("get: \"3-3\"  <- no order explains this"), "{text}");
+    let bars = found.lines.len();
+    let starts: Vec<_> = text.lines().rev().take(bars).map(|line| line.find('|')).collect();
+    assert!(starts.iter().all(Option::is_some) && starts.is_sorted_by(|a, b| a >= b), "{text}");
+}
+
+fn exit_code(arguments: &[&str]) -> (Option<i32>, String) {
+    let run = Command::new(env!("CARGO_BIN_EXE_paxos-bench")).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    (run.status.code(), text + &String::from_utf8_lossy(&run.stderr))
+}
+
+#[test]
+fn the_command_tells_its_verdict_by_exit_code() {
+    let folder = std::env::temp_dir().join(format!("paxos-bench-check-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file(
+        "good",
+        "{\"process\":1,\"type\":\"invoke\",\"f\":\"put\",\"key\":\"a\",\"value\":\"x\"}\n\
+         {\"process\":1,\"type\":\"ok\"}\n",
+    );
+    let more = std::fs::read_to_string(&good).unwrap()
+        + "{\"process\":1,\"type\":\"invoke\",\"f\":\"get\",\"key\":\"a\"}\n\
+           {\"process\":1,\"type\":\"ok\",\"value\":null}\n";
+    let bad = file("bad", &more);
+    let broken = file("broken", "{\"process\":1,\"type\":\"ok\"}\n");
+
+    let (code, text) = exit_code(&["check", &good, "--format", "json"]);
+    assert_eq!((code, text.as_str()), (Some(0), "linearizable: 1 operations on 1 keys\n"));
+    let (code, text) = exit_code(&["check", &bad, "--format", "json"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.starts_with("not linearizable: key \"a\"; 2 of 2 operations"), "{text}");
+    let (code, text) = exit_code(&["check", &good, "--format", "json", "--limit-s", "0"]);
+    assert_eq!(code, Some(3), "{text}");
+    for wrong in [
+        &["check", &broken, "--format", "json"][..],
+        &["check", &good, "--format", "kv-edn"],
+        &["check", "/nowhere", "--format", "json"],
+        &["check", &good, "--format", "xml"],
+        &["check", &good],
+        &["chek"],
+    ] {
+        let (code, text) = exit_code(wrong);
+        assert_eq!(code, Some(2), "{wrong:?}: {text}");
+        assert!(text.contains("error"), "{wrong:?}: {text}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,50 @@
+//! Bugs on demand, to show that the tests find them. Compiled only under `--cfg paxos_planted`.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// A classic bug. The number is that of the list in `docs/testing.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Planted {
+    /// Promises and votes are told before they are durable.
+    ToldBeforeDurable = 1,
+    /// A restarted proposer uses the ballots of its former life again.
+    BallotReuse = 3,
+    /// A leader proposes its own entry where the quorum has a vote.
+    OwnValue = 7,
+    /// A vote does not raise the promise.
+    PromiseNotRaised = 8,
+    /// A new leader leaves holes in the log.
+    GapNotFilled = 14,
+    /// A learner takes any vote for a choice.
+    VoteTakenForChoice = 16,
+    /// A command that is repeated is applied again.
+    RetryApplied = 18,
+    /// A learner answers reads from what it has, however old that is.
+    ReadUnindexed = 26,
+}
+
+impl Planted {
+    /// All of them.
+    pub const ALL: [Planted; 8] = [
+        Planted::ToldBeforeDurable,
+        Planted::BallotReuse,
+        Planted::OwnValue,
+        Planted::PromiseNotRaised,
+        Planted::GapNotFilled,
+        Planted::VoteTakenForChoice,
+        Planted::RetryApplied,
+        Planted::ReadUnindexed,
+    ];
+}
+
+static PLANTED: AtomicU32 = AtomicU32::new(0);
+
+/// From now on, in the whole process, this bug and no other is there.
+pub fn plant(bug: Option<Planted>) {
+    PLANTED.store(bug.map_or(0, |bug| bug as u32), Ordering::SeqCst);
+}
+
+pub(crate) fn is_planted(bug: Planted) -> bool {
+    PLANTED.load(Ordering::Relaxed) == bug as u32
+}

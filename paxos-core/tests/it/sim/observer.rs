@@ -1,0 +1,204 @@
+//! One who sees everything: every durable record, and all mail as it leaves. It counts votes for
+//! itself, and holds the roles to the invariants of the design.
+
+use paxos_core::{
+    AcceptorMsg, Ballot, Configuration, Entry, LearnerMsg, MemberId, NodeId, Outgoing, Packet,
+    ProposerMsg, Quorums, Record, Slot, SlotRange,
+};
+use std::collections::BTreeMap;
+
+#[derive(Debug)]
+pub struct Observer {
+    quorums: Quorums,
+    /// (ballot, slot) → the one entry proposed, by invariant 4 and rule R1.
+    proposed: BTreeMap<(Ballot, Slot), Entry>,
+    /// Ballot → the process (node, boot) that used it.
+    owners: BTreeMap<Ballot, (NodeId, u64)>,
+    /// (ballot, slot) → durable votes.
+    votes: BTreeMap<(Ballot, Slot), u32>,
+    pub chosen: BTreeMap<Slot, (Ballot, Entry)>,
+    acceptors: BTreeMap<NodeId, Durable>,
+    /// What the state is after each slot, as the first learner there had it.
+    digests: BTreeMap<Slot, u64>,
+    roster: Option<Configuration>,
+}
+
+/// What of one acceptor is durable.
+#[derive(Debug, Default)]
+struct Durable {
+    promised: Ballot,
+    roster: bool,
+    voted: BTreeMap<Slot, Vec<Ballot>>,
+}
+
+impl Observer {
+    pub fn new(quorums: Quorums) -> Observer {
+        invariant_7_quorums_meet(quorums);
+        Observer {
+            quorums,
+            proposed: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            acceptors: BTreeMap::new(),
+            digests: BTreeMap::new(),
+            roster: None,
+        }
+    }
+
+    /// A record of the acceptor at `node` (with this bit) is durable.
+    pub fn durable(&mut self, node: NodeId, bit: u32, record: &Record) {
+        let durable = self.acceptors.entry(node).or_default();
+        match record {
+            Record::Promised(ballot) => durable.promised = durable.promised.max(*ballot),
+            Record::Voted { slot, vote } => {
+                durable.promised = durable.promised.max(vote.ballot);
+                durable.voted.entry(*slot).or_default().push(vote.ballot);
+                let votes = self.votes.entry((vote.ballot, *slot)).or_default();
+                *votes |= bit;
+                if self.quorums.phase2(*votes) {
+                    self.invariant_1_one_entry_per_slot(*slot, vote.ballot, &vote.entry);
+                }
+            }
+            Record::Roster(roster) => {
+                durable.roster = true;
+                let first = self.roster.get_or_insert_with(|| roster.clone());
+                assert_eq!(first, roster, "R23: two rosters");
+            }
+            Record::Chosen { ballot, slots } => self.is_chosen(*ballot, *slots),
+            Record::Learned { slot, entry } => self.holds(*slot, entry),
+            Record::Formed | Record::Trimmed { .. } => {}
+        }
+    }
+
+    fn invariant_1_one_entry_per_slot(&mut self, slot: Slot, ballot: Ballot, entry: &Entry) {
+        let (_, first) = self.chosen.entry(slot).or_insert_with(|| (ballot, entry.clone()));
+        assert_eq!(first, entry, "invariant 1: two entries are chosen at slot {slot}");
+    }
+
+    /// An acceptor runs again with this promise.
+    pub fn invariant_2_promise_stands(&self, node: NodeId, promised: Ballot) {
+        let durable = self.acceptors.get(&node).map_or(Ballot::ZERO, |durable| durable.promised);
+        assert!(promised >= durable, "invariant 2: n{node} fell from {durable} to {promised}");
+    }
+
+    /// Mail leaves a process.
+    pub fn leaves(&mut self, from: MemberId, boot: u64, mail: &Outgoing) {
+        match &mail.packet {
+            Packet::Acceptor(msg) => self.asked_of_acceptor(from, boot, msg),
+            Packet::Proposer(msg) => self.invariant_3_nothing_volatile_is_told(from, msg),
+            Packet::Learner(LearnerMsg::Chosen { ballot, slots }) => {
+                self.is_chosen(*ballot, *slots);
+            }
+            Packet::Learner(LearnerMsg::Entries(entries)) => {
+                for (slot, entry) in (entries.from.0..).zip(&entries.entries) {
+                    self.holds(Slot(slot), entry);
+                }
+            }
+            Packet::Learner(_) | Packet::Client(_) => {}
+        }
+    }
+
+    fn asked_of_acceptor(&mut self, from: MemberId, boot: u64, msg: &AcceptorMsg) {
+        match msg {
+            AcceptorMsg::Prepare { ballot } => {
+                self.invariant_4_one_owner(from, boot, *ballot);
+            }
+            AcceptorMsg::Accept { ballot, slot, entry, chosen } => {
+                self.invariant_4_one_owner(from, boot, *ballot);
+                let first = self.proposed.entry((*ballot, *slot)).or_insert(entry.clone());
+                assert_eq!(first, entry, "R1: {ballot} proposes two entries at slot {slot}");
+                self.invariant_5_chosen_is_proposed_again(*ballot, *slot, entry);
+                self.is_chosen(*ballot, *chosen);
+            }
+            AcceptorMsg::Heartbeat { ballot, chosen, .. } => self.is_chosen(*ballot, *chosen),
+            AcceptorMsg::Entries(entries) => {
+                for (slot, entry) in (entries.from.0..).zip(&entries.entries) {
+                    self.holds(Slot(slot), entry);
+                }
+            }
+            AcceptorMsg::Introduce { stored: Some(_), .. } => {
+                let stored = self.acceptors.get(&from.node).is_some_and(|durable| durable.roster);
+                assert!(stored, "invariant 3: {from} tells of a roster that is not durable");
+            }
+            _ => {}
+        }
+    }
+
+    fn invariant_3_nothing_volatile_is_told(&mut self, from: MemberId, msg: &ProposerMsg) {
+        let known = self.acceptors.entry(from.node).or_default();
+        let told = match msg {
+            ProposerMsg::Promise { ballot, part } => {
+                for (slot, vote) in &part.votes {
+                    let voted = known.voted.get(slot).is_some_and(|v| v.contains(&vote.ballot));
+                    assert!(
+                        voted,
+                        "invariant 3: {from} tells a vote at {slot} that is not durable"
+                    );
+                }
+                *ballot
+            }
+            ProposerMsg::Polled { promised, .. } | ProposerMsg::Reject { promised, .. } => {
+                *promised
+            }
+            ProposerMsg::HeartbeatAck { ballot, .. } => *ballot,
+            ProposerMsg::Accepted { ballot, slots } => {
+                for slot in (slots.from.0..slots.below.0).map(Slot) {
+                    let voted = known.voted.get(&slot).is_some_and(|v| v.contains(ballot));
+                    // R5: where a chosen entry is held, a vote need not be stored.
+                    let held = self.chosen.contains_key(&slot);
+                    assert!(voted || held, "invariant 3: {from} accepted {slot}, not durably");
+                }
+                *ballot
+            }
+            _ => return,
+        };
+        assert!(known.promised >= told, "invariant 3: {from} tells {told}, not durable: {msg:?}");
+    }
+
+    fn invariant_4_one_owner(&mut self, from: MemberId, boot: u64, ballot: Ballot) {
+        let owner = *self.owners.entry(ballot).or_insert((from.node, boot));
+        assert_eq!(owner, (from.node, boot), "invariant 4: {ballot:?} has two owners");
+    }
+
+    fn invariant_5_chosen_is_proposed_again(&self, ballot: Ballot, slot: Slot, entry: &Entry) {
+        if let Some((chosen_in, chosen)) = self.chosen.get(&slot)
+            && *chosen_in < ballot
+        {
+            assert_eq!(chosen, entry, "invariant 5: {ballot} proposes anew at chosen slot {slot}");
+        }
+    }
+
+    /// Invariant 6: who says that slots are chosen has counted votes of members, once each, in one
+    /// ballot; so there are as many.
+    fn is_chosen(&self, ballot: Ballot, slots: SlotRange) {
+        for slot in (slots.from.0..slots.below.0).map(Slot) {
+            assert!(
+                self.chosen.contains_key(&slot),
+                "invariant 6: {slot} is not chosen in {ballot}"
+            );
+        }
+    }
+
+    fn holds(&self, slot: Slot, entry: &Entry) {
+        let chosen = self.chosen.get(&slot).map(|(_, entry)| entry);
+        assert_eq!(chosen, Some(entry), "invariant 1: {slot} is told to hold another entry");
+    }
+
+    /// Invariant 8: equal slots applied, equal state.
+    pub fn invariant_8_applied(&mut self, node: NodeId, applied_below: Slot, digest: u64) {
+        if let Some(last) = applied_below.0.checked_sub(1) {
+            assert!(self.chosen.contains_key(&Slot(last)), "invariant 8: n{node} applied {last}");
+        }
+        let first = *self.digests.entry(applied_below).or_insert(digest);
+        assert_eq!(first, digest, "invariant 8: n{node} differs at slot {applied_below}");
+    }
+}
+
+fn invariant_7_quorums_meet(quorums: Quorums) {
+    let sets = 1u32 << quorums.acceptors();
+    for first in (0..sets).filter(|&set| quorums.phase1(set)) {
+        let disjoint = (0..sets).find(|&set| quorums.phase2(set) && set & first == 0);
+        assert_eq!(disjoint, None, "invariant 7: {first:b} does not meet");
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line: what can be asked, and who does it.
+
+mod action;
+mod dev;
+pub(crate) mod failure;
+mod logging;
+mod print;
+mod prompt;
+mod serve;
+
+use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs};
+use self::failure::Failure;
+use self::print::Format;
+use clap::{Args, Parser, Subcommand};
+use paxos_core::Timing;
+use paxos_kv::KvClient;
+
+const EXAMPLES: &str = "\
+Examples:
+  paxos-kv dev                          a cluster of three nodes in this process
+  paxos-kv put colour blue              give a key a value
+  paxos-kv get colour                   print its value
+  paxos-kv cas colour --expect blue green
+  paxos-kv del colour
+  paxos-kv status -o table              how are the nodes?
+  seq 9 | paxos-kv put numbers -        a value from standard input
+
+Exit codes: 0 done; 1 refused, failed, or no such key; 2 wrong usage; 3 outcome unknown.";
+
+/// A durable, linearizable, replicated key-value store.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one node of a cluster.
+    Serve(serve::ServeArgs),
+    /// Run a whole durable cluster in this process, for development.
+    Dev(dev::DevArgs),
+    /// Give a key a value.
+    Put(Remote<PutArgs>),
+    /// Print the value of a key.
+    Get(Remote<KeyArgs>),
+    /// Remove a key.
+    Del(Remote<KeyArgs>),
+    /// Give a key a value, if it is as expected.
+    Cas(Remote<CasArgs>),
+    /// Tell how each node is.
+    Status(Remote<NoArgs>),
+}
+
+/// An action of a client, and where it is done.
+#[derive(Debug, Args)]
+struct Remote<A: Args> {
+    #[command(flatten)]
+    action: A,
+    /// Client ports of nodes of one cluster, in order of preference.
+    #[arg(
+        long,
+        env = "PAXOS_KV_ENDPOINTS",
+        value_name = "HOST:PORT,…",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:2579"
+    )]
+    endpoints: Vec<String>,
+    /// How to print what comes of it.
+    #[arg(short, long, value_enum, default_value_t = Format::Plain)]
+    output: Format,
+}
+
+/// How long roles wait.
+#[derive(Debug, Args)]
+struct TimingArgs {
+    /// A leader is heard from at least this often.
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    heartbeat_ms: u64,
+    /// A leader that is silent for one to two of these is replaced.
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    election_timeout_ms: u64,
+}
+
+impl TimingArgs {
+    fn timing(&self) -> Result<Timing, Failure> {
+        Timing::new(self.heartbeat_ms, self.election_timeout_ms)
+            .map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// Does what was asked.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Dev(args) => dev::run(args),
+        Command::Put(remote) => remote.run(Action::Put),
+        Command::Get(remote) => remote.run(Action::Get),
+        Command::Del(remote) => remote.run(Action::Del),
+        Command::Cas(remote) => remote.run(Action::Cas),
+        Command::Status(remote) => remote.run(|NoArgs {}| Action::Status),
+    }
+}
+
+impl<A: Args> Remote<A> {
+    fn run(self, action: impl FnOnce(A) -> Action) -> Result<(), Failure> {
+        let Remote { action: args, endpoints, output } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(async {
+            let client = KvClient::connect(endpoints).await?;
+            action(args).run(&client, output).await
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! What comes of an action, for people, for shells and for programs.
+
+use super::failure::Failure;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::ValueEnum;
+use paxos_kv::wire::Status;
+use paxos_kv::{EndpointStatus, KeyValue, Meta};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// The bare value, or one line.
+    Plain,
+    /// One JSON object.
+    Json,
+    /// Columns.
+    Table,
+}
+
+/// What came of an action.
+#[derive(Debug)]
+pub(super) enum Printed {
+    /// The key has its new value.
+    Done { key: Vec<u8>, meta: Meta },
+    /// The key's value.
+    Found(KeyValue),
+    /// The key has no value.
+    Deleted { key: Vec<u8>, existed: bool },
+    /// The nodes.
+    Status(Vec<EndpointStatus>),
+}
+
+impl Printed {
+    /// Prints it on standard output.
+    pub(super) fn print(&self, format: Format) -> Result<(), Failure> {
+        let mut text = match format {
+            Format::Plain => self.plain(),
+            Format::Json => self.json().to_string().into_bytes(),
+            Format::Table => columns(&self.table()),
+        };
+        if text.last() != Some(&b'\n')
+            || matches!((self, format), (Printed::Found(_), Format::Plain))
+        {
+            text.push(b'\n');
+        }
+        let mut out = io::stdout().lock();
+        match out.write_all(&text).and_then(|()| out.flush()) {
+            // A reader that has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written?,
+        }
+        self.verdict()
+    }
+
+    /// A status that no node has told is no status.
+    fn verdict(&self) -> Result<(), Failure> {
+        match self {
+            Printed::Status(nodes) if nodes.iter().all(|node| node.status.is_err()) => {
+                Err(Failure::Failed("no node answered: is the cluster up?".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn plain(&self) -> Vec<u8> {
+        match self {
+            Printed::Done { meta, .. } => {
+                format!("ok: version {}, revision {}", meta.version, meta.mod_revision).into_bytes()
+            }
+            Printed::Found(found) => found.value.to_vec(),
+            Printed::Deleted { existed: true, .. } => b"ok: deleted".to_vec(),
+            Printed::Deleted { existed: false, .. } => b"ok: there was no such key".to_vec(),
+            Printed::Status(nodes) => nodes.iter().map(line).collect::<String>().into_bytes(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Printed::Done { key, meta } => json!({
+                "key": text(key),
+                "create_revision": meta.create_revision,
+                "mod_revision": meta.mod_revision,
+                "version": meta.version,
+            }),
+            Printed::Found(KeyValue { key, value, meta }) => json!({
+                "key": text(key),
+                "value": text(value),
+                "create_revision": meta.create_revision,
+                "mod_revision": meta.mod_revision,
+                "version": meta.version,
+            }),
+            Printed::Deleted { key, existed } => json!({ "key": text(key), "deleted": existed }),
+            Printed::Status(nodes) => {
+                json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>() })
+            }
+        }
+    }
+
+    fn table(&self) -> Vec<Vec<String>> {
+        let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
+        match self {
+            Printed::Done { key, meta } => vec![
+                row(&["KEY", "VERSION", "CREATED", "MODIFIED"]),
+                [vec![shown(key)], numbers(meta)].concat(),
+            ],
+            Printed::Found(KeyValue { key, value, meta }) => vec![
+                row(&["KEY", "VALUE", "VERSION", "CREATED", "MODIFIED"]),
+                [vec![shown(key), shown(value)], numbers(meta)].concat(),
+            ],
+            Printed::Deleted { key, existed } => {
+                vec![row(&["KEY", "DELETED"]), vec![shown(key), existed.to_string()]]
+            }
+            Printed::Status(nodes) => {
+                let head = [
+                    "ENDPOINT", "NODE", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
+                    "DIGEST", "KEYS", "REVISION",
+                ];
+                let rows = nodes.iter().map(|node| match &node.status {
+                    Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
+                    Err(error) => vec![node.endpoint.clone(), error.clone()],
+                });
+                std::iter::once(row(&head)).chain(rows).collect()
+            }
+        }
+    }
+}
+
+/// Bytes as a string where they are one.
+fn text(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!(text),
+        Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+    }
+}
+
+/// Bytes in a cell: control characters would break the table, or the terminal.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
+        _ => bytes.escape_ascii().to_string(),
+    }
+}
+
+fn numbers(meta: &Meta) -> Vec<String> {
+    [meta.version, meta.create_revision, meta.mod_revision].map(|n| n.to_string()).to_vec()
+}
+
+fn node(node: &EndpointStatus) -> Value {
+    let mut value = match &node.status {
+        Ok(status) => json!(status),
+        Err(error) => json!({ "error": error }),
+    };
+    value["endpoint"] = json!(node.endpoint);
+    value
+}
+
+fn line(node: &EndpointStatus) -> String {
+    let endpoint = &node.endpoint;
+    match &node.status {
+        Ok(status) => format!(
+            "{endpoint}: node {}, {}, leader {}, ballot {}, chosen below {}, applied below {}, \
+             digest {}\n",
+            status.node,
+            stance(status),
+            leader(status),
+            status.ballot,
+            status.chosen_below,
+            status.applied_below,
+            status.digest,
+        ),
+        Err(error) => format!("{endpoint}: no answer: {error}\n"),
+    }
+}
+
+fn cells(status: &Status) -> Vec<String> {
+    vec![
+        status.node.to_string(),
+        stance(status).to_owned(),
+        leader(status),
+        status.ballot.clone(),
+        status.chosen_below.to_string(),
+        status.applied_below.to_string(),
+        status.digest.clone(),
+        status.keys.to_string(),
+        status.revision.to_string(),
+    ]
+}
+
+fn stance(status: &Status) -> &str {
+    match status.stance.as_str() {
+        "lead" => "leads",
+        "campaign" => "campaigns",
+        "follow" => "follows",
+        other => other,
+    }
+}
+
+fn leader(status: &Status) -> String {
+    status.leader.map_or_else(|| "none".to_owned(), |node| node.to_string())
+}
+
+/// Rows in columns that are as wide as they need to be.
+fn columns(rows: &[Vec<String>]) -> Vec<u8> {
+    let full = rows.iter().map(Vec::len).max().unwrap_or(0);
+    // The last cell of a row is not padded, and an error may run over the columns.
+    let width = |column: usize| {
+        let cells = rows.iter().filter(|row| row.len() == full).filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (column, cell) in row.iter().enumerate() {
+            line += &format!("{cell:width$}  ", width = width(column));
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text.into_bytes()
+}

@@ -1,0 +1,318 @@
+//! A node: its log, its roles, its links to peers, and its client port, on the current arbiter.
+//!
+//! [`Server`] is one node of a cluster of processes. [`LocalCluster`] is a whole cluster in one
+//! process: its nodes are as durable, and talk to each other without sockets.
+
+mod connection;
+mod desk;
+mod local;
+mod port;
+mod status;
+
+pub use self::local::{LocalCluster, LocalOptions};
+
+use self::port::Port;
+use self::status::Inspector;
+use crate::store::Store;
+use paxos_actors::Routes;
+use paxos_actors::control::Inspect;
+use paxos_actors::ending::NodeEnd;
+use paxos_actors::node::{Node, NodeBuilder, NodeError};
+use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
+use paxos_core::quorum::QuorumError;
+use paxos_core::{ClusterId, Layout, Limits, MemberId, NodeId, Timing};
+use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// How often a node that waits for its cluster to form looks whether it has.
+const FORMED_POLL: Duration = Duration::from_millis(50);
+
+/// A node with data that a peer refuses looks for so long whether others let it in.
+const REFUSAL_GRACE: Duration = Duration::from_secs(2);
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The node.
+    pub node: NodeId,
+    /// The directory of its log, for this node alone. It is made where there is none.
+    pub data_dir: PathBuf,
+    /// Where clients connect to.
+    pub listen_client: SocketAddr,
+    /// Where peers connect to.
+    pub listen_peer: SocketAddr,
+    /// Every first member of the cluster, this one too, and where its peers reach it.
+    pub initial_cluster: BTreeMap<NodeId, String>,
+    /// How long to wait.
+    pub timing: Timing,
+}
+
+/// Why a node cannot be started, or has ended.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The node is not among the first members.
+    #[error(
+        "node {0} is not in the initial cluster: name it there, with the address that peers use"
+    )]
+    NotInCluster(NodeId),
+    /// There are too many nodes, or none.
+    #[error(transparent)]
+    Quorums(#[from] QuorumError),
+    /// The data is that of a cluster of another size.
+    #[error(
+        "{} has the data of a cluster of {found} nodes, not {asked}: ask for {found} nodes, or use \
+         another data directory", .data_dir.display()
+    )]
+    OtherSize {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// Nodes whose data it has.
+        found: usize,
+        /// Nodes asked for.
+        asked: usize,
+    },
+    /// Its log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// Its roles cannot be started.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// It cannot listen for peers.
+    #[error(transparent)]
+    Bridge(#[from] BridgeError),
+    /// The client port is in use.
+    #[error(
+        "cannot listen for clients on {0}: the port is in use; stop its user or choose another"
+    )]
+    ClientPortInUse(SocketAddr),
+    /// It cannot listen for clients.
+    #[error("cannot listen for clients on {0}: {1}")]
+    ClientPort(SocketAddr, #[source] io::Error),
+    /// The cluster does not let it in.
+    #[error("node {peer} refuses this node: {refusal}")]
+    RefusedBy {
+        /// Who refuses.
+        peer: NodeId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Its data is that of another cluster than the peers that it was told of.
+    #[error(
+        "node {peer} belongs to another cluster than this data directory, which is cluster \
+         {cluster}'s: correct the peer's address, or the data directory"
+    )]
+    OtherCluster {
+        /// Who belongs to another one.
+        peer: NodeId,
+        /// The cluster that the data belongs to.
+        cluster: ClusterId,
+    },
+    /// It has ended of itself.
+    #[error(transparent)]
+    Ended(#[from] NodeEnd),
+}
+
+/// A running node. Dropping it is a crash: nothing is drained.
+#[derive(Debug)]
+pub struct Server {
+    core: Core,
+    bridge: Bridge,
+    events: Option<mpsc::Receiver<BridgeEvent>>,
+}
+
+/// The parts that every node has.
+#[derive(Debug)]
+struct Core {
+    node: Node<Store>,
+    port: Port,
+    log: Arc<wal::Counters>,
+    /// Its data directory was made by this start.
+    is_new: bool,
+    client_addr: SocketAddr,
+    /// Taken when clients are let in.
+    listener: Option<TcpListener>,
+}
+
+impl Server {
+    /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
+    /// from then on; whether it is of use to them depends on the others.
+    pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
+        let ServerOptions { node, initial_cluster, timing, .. } = &options;
+        if !initial_cluster.contains_key(node) {
+            return Err(ServerError::NotInCluster(*node));
+        }
+        let layout = Layout::full(&initial_cluster.keys().copied().collect::<Vec<_>>())?;
+        let log = open_log(&options.data_dir, *node)?;
+        let me = log.identity().member;
+        let listen = options.listen_peer;
+        let links = BridgeOptions::new(me, rand::random(), listen, initial_cluster.clone());
+        let bridge = Bridge::bind(links)?;
+        let base = bridge.routes(Routes::new());
+        let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
+        bridge.accept(core.node.routes());
+        core.open(Some(bridge.counters()));
+        let events = bridge.events();
+        Ok(Server { core, bridge, events })
+    }
+
+    /// Itself.
+    pub fn me(&self) -> MemberId {
+        self.core.node.me()
+    }
+
+    /// Where clients connect to.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.core.client_addr
+    }
+
+    /// Where peers connect to.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.bridge.local_addr()
+    }
+
+    /// Waits until the node cannot go on, and says why. To be awaited for as long as it runs: it
+    /// also tells the links which cluster they belong to, as soon as there is one.
+    pub async fn ended(&mut self) -> ServerError {
+        let Server { core, bridge, events } = self;
+        tokio::select! {
+            end = core.node.ended() => end.into(),
+            refused = watch(core, events) => refused,
+            never = join_cluster(&core.node, bridge) => match never {},
+        }
+    }
+
+    /// Stops in order: clients and peers are let go, and the log is finished and closed.
+    pub async fn stop(self) -> NodeEnd {
+        let end = self.core.stop().await;
+        self.bridge.stop().await;
+        end
+    }
+}
+
+impl Core {
+    /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
+    async fn start(
+        log: Wal,
+        layout: Layout,
+        timing: Timing,
+        base: Routes,
+        listen: SocketAddr,
+    ) -> Result<Core, ServerError> {
+        let listener = TcpListener::bind(listen).await.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => ServerError::ClientPortInUse(listen),
+            _ => ServerError::ClientPort(listen, error),
+        })?;
+        let client_addr =
+            listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
+        let (identity, counters) = (log.identity(), log.counters());
+        let (me, is_new) = (identity.member, identity.is_new);
+        let limits = Limits::default();
+        let port = Port::new(me, limits);
+        let node = NodeBuilder::new(me, layout)
+            .timing(timing)
+            .limits(limits)
+            .log(Box::new(log))
+            .learner(Store::new)
+            .routes(port.add_to(base))
+            .start()?;
+        Ok(Core { node, port, log: counters, is_new, client_addr, listener: Some(listener) })
+    }
+
+    /// Lets clients in.
+    fn open(&mut self, links: Option<Arc<paxos_net::Counters>>) {
+        if let Some(listener) = self.listener.take() {
+            let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
+            self.port.open(listener, self.node.routes(), inspector);
+        }
+    }
+
+    async fn stop(self) -> NodeEnd {
+        self.port.close().await;
+        self.node.stop().await
+    }
+}
+
+fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
+    Wal::open(FileDisk::open(data_dir)?, WalOptions::new(node))
+}
+
+/// Once the cluster is formed, the links let nobody else in.
+async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> std::convert::Infallible {
+    loop {
+        if let Some((cluster, members)) = formed(node).await {
+            tracing::info!(%cluster, "the cluster is formed");
+            bridge.set_cluster(cluster, members);
+            std::future::pending::<()>().await;
+        }
+        actix_rt::time::sleep(FORMED_POLL).await;
+    }
+}
+
+async fn formed(node: &Node<Store>) -> Option<(ClusterId, Vec<MemberId>)> {
+    let look = Inspect::new(|acceptor: &paxos_core::Acceptor| {
+        let formed = acceptor.status().formed;
+        let configuration = acceptor.configuration().filter(|_| formed)?;
+        Some((configuration.cluster_id(), configuration.acceptors.clone()))
+    });
+    node.acceptor()?.send(look).await.ok().flatten()
+}
+
+/// Waits for a refusal that this node cannot outlive.
+///
+/// A member whose disk was wiped never can. A node that has data of a cluster is given time to find
+/// out whether other peers let it in: a single one at a wrong address is no reason to end.
+async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> ServerError {
+    let mut connected = false;
+    let mut refused: Option<(Instant, NodeId, Refusal)> = None;
+    loop {
+        let due = refused.map_or_else(Instant::now, |(at, ..)| at + REFUSAL_GRACE);
+        tokio::select! {
+            event = next(events) => match event {
+                Some(BridgeEvent::Connected { member }) => {
+                    connected = true;
+                    tracing::info!(peer = %member, "connected");
+                }
+                Some(BridgeEvent::Lost { member }) => {
+                    tracing::info!(peer = %member, "connection lost");
+                }
+                Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
+                    Refusal::NotAMember { .. } if core.is_new => {
+                        return ServerError::RefusedBy { peer, refusal };
+                    }
+                    Refusal::NotAMember { .. } | Refusal::WrongCluster { .. } => {
+                        refused.get_or_insert((Instant::now(), peer, refusal));
+                    }
+                    _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                },
+                None => std::future::pending().await,
+            },
+            () = sleep_until(due), if refused.is_some() => {
+                if let Some((_, peer, refusal)) = refused.take() {
+                    match formed(&core.node).await {
+                        None => return ServerError::RefusedBy { peer, refusal },
+                        Some((cluster, _)) if !connected => {
+                            return ServerError::OtherCluster { peer, cluster };
+                        }
+                        Some((cluster, _)) => {
+                            let error = ServerError::OtherCluster { peer, cluster };
+                            tracing::warn!(%error, "going on, since other peers let this node in");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn next(events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> Option<BridgeEvent> {
+    events.as_mut()?.recv().await
+}

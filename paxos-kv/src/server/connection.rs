@@ -1,0 +1,342 @@
+//! One client connection, from its first byte to its end.
+
+use super::desk::ConnectionId;
+use super::port::{Back, count};
+use crate::op::{OpRef, OpResult, QueryRef, QueryResult};
+use crate::wire::{REQUEST, RESPONSE, Refused, Request, Response, VERSION};
+use bytes::Bytes;
+use paxos_actors::Posted;
+use paxos_core::{Body, ClientMsg, Command, LearnerMsg, Limits, Outgoing, ProposerMsg, Reply};
+use paxos_net::frame::{FrameError, FrameReader, FrameWriter};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A client must have said who it is within this time.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A client has said hello before it has sent more bytes than this.
+const HELLO_BYTES_MAX: usize = 1024;
+
+/// A client must take some of what waits for it within this time.
+const STALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// No more requests are read while more bytes than this wait to be written.
+const OUTBOUND_BYTES_HIGH: usize = 4 << 20;
+
+/// A connection for which more bytes than this wait is cut.
+const OUTBOUND_BYTES_MAX: usize = 64 << 20;
+
+/// A refused request may be sent again after this many milliseconds.
+const RETRY_AFTER_MS: u64 = 50;
+
+/// What waits to be written to one connection.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    writer: RefCell<FrameWriter>,
+    wake: Notify,
+    /// It was closed from this side.
+    closed: Cell<bool>,
+    /// More waits than may.
+    overrun: Cell<bool>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+enum End {
+    #[error("the client closed it")]
+    Closed,
+    #[error("the node stops")]
+    Stopping,
+    #[error("the client does not take its answers")]
+    Slow,
+    #[error("the client did not say hello within {} s", HELLO_DEADLINE.as_secs())]
+    Silent,
+    #[error("the client speaks version {0} of the protocol, this node version {VERSION}")]
+    Version(u16),
+    #[error("a frame of unknown kind {0}")]
+    Kind(u8),
+    #[error("a request out of turn")]
+    Turn,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn run(
+    back: &Rc<Back>,
+    id: ConnectionId,
+    outbound: &Rc<Outbound>,
+    stream: TcpStream,
+    address: SocketAddr,
+) {
+    let mut connection =
+        Connection { back, id, outbound, stream, reader: FrameReader::new(frame_max(back)) };
+    let end = match timeout(HELLO_DEADLINE, connection.hello()).await {
+        Err(_) => End::Silent,
+        Ok(Err(end)) => end,
+        Ok(Ok(())) => match connection.serve().await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        },
+    };
+    connection.part(&end);
+    let counters = &back.shared.counters;
+    let times = match end {
+        End::Closed | End::Stopping | End::Io(_) => {
+            return tracing::debug!(%address, reason = %end, "client left");
+        }
+        End::Slow => count(&counters.slow),
+        _ => count(&counters.garbage),
+    };
+    // Strangers can cause it, so not every time is worth a line.
+    if times.is_power_of_two() {
+        tracing::warn!(%address, reason = %end, times, "cut a client connection");
+    }
+}
+
+struct Connection<'a> {
+    back: &'a Rc<Back>,
+    id: ConnectionId,
+    outbound: &'a Rc<Outbound>,
+    stream: TcpStream,
+    reader: FrameReader,
+}
+
+impl Connection<'_> {
+    async fn hello(&mut self) -> Result<(), End> {
+        self.stream.set_nodelay(true)?;
+        let version = loop {
+            if let Some(request) = self.next()? {
+                match request {
+                    Request::Hello { version } => break version,
+                    _ => return Err(End::Turn),
+                }
+            }
+            // A stranger may make this node hold no more than a hello has.
+            if self.reader.room().len() > HELLO_BYTES_MAX {
+                return Err(End::Turn);
+            }
+            self.stream.readable().await?;
+            self.read()?;
+        };
+        if version != VERSION {
+            return Err(End::Version(version));
+        }
+        self.outbound.push(&Response::Hello { version, node: self.back.shared.me });
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
+        // A client may have said more behind its hello.
+        self.take()?;
+        let mut progress_at = Instant::now();
+        loop {
+            if self.write()? {
+                progress_at = Instant::now();
+            }
+            if self.outbound.closed.get() {
+                return Err(End::Stopping);
+            }
+            let waiting = self.outbound.len();
+            if self.outbound.overrun.get() {
+                return Err(End::Slow);
+            }
+            if waiting == 0 {
+                progress_at = Instant::now();
+            }
+            tokio::select! {
+                () = self.outbound.wake.notified() => {}
+                ready = self.stream.writable(), if waiting > 0 => ready?,
+                ready = self.stream.readable(), if waiting < OUTBOUND_BYTES_HIGH => {
+                    ready?;
+                    self.read()?;
+                    self.take()?;
+                }
+                () = sleep_until(progress_at + STALL_DEADLINE), if waiting > 0 => {
+                    return Err(End::Slow);
+                }
+            }
+        }
+    }
+
+    /// Reads what has arrived, one chunk of it.
+    fn read(&mut self) -> Result<(), End> {
+        match self.stream.try_read_buf(self.reader.room()) {
+            Ok(0) => Err(End::Closed),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Request>, End> {
+        match self.reader.next_frame()? {
+            None => Ok(None),
+            Some(frame) if frame.kind == REQUEST => Ok(Some(frame.decode()?)),
+            Some(frame) => Err(End::Kind(frame.kind)),
+        }
+    }
+
+    /// Takes every request that has arrived whole. The commands of a chunk go to the proposer in
+    /// one message.
+    fn take(&mut self) -> Result<(), End> {
+        let mut commands = Vec::new();
+        while let Some(request) = self.next()? {
+            match request {
+                Request::Propose(proposed) => {
+                    commands.extend(proposed.into_iter().filter_map(|command| self.admit(command)));
+                }
+                Request::Read { id, query } => self.read_state(id, query),
+                Request::Status => self.tell_status(),
+                Request::Hello { .. } => return Err(End::Turn),
+            }
+        }
+        self.propose(commands);
+        Ok(())
+    }
+
+    /// The door: what is over a limit is answered here and goes no further.
+    fn admit(&self, mut command: Command) -> Option<Command> {
+        let shared = &self.back.shared;
+        count(&shared.counters.commands);
+        if let Body::Run { session, sequence, value, .. } = &command.body
+            && let Err(limit) = OpRef::decode(value)
+        {
+            let (session, sequence) = (*session, *sequence);
+            let reply = Reply::Applied(OpResult::Refused(limit).encode());
+            shared.send(self.id, ClientMsg::Reply { session, sequence, reply });
+            return None;
+        }
+        command.client = shared.me.node;
+        command.learner = shared.me.node;
+        shared.desk.borrow_mut().proposed(self.id, &command);
+        Some(command)
+    }
+
+    fn propose(&self, commands: Vec<Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        let shared = &self.back.shared;
+        let refused = commands.iter().map(refusal).collect();
+        let packet = ProposerMsg::Propose { commands, hops: 0 }.into();
+        let mail = Outgoing { to: shared.me.node, packet };
+        if self.back.routes.post(shared.me, mail) != Posted::Queued {
+            count(&shared.counters.busy);
+            shared.send(self.id, ClientMsg::Busy { refused, retry_after_ms: RETRY_AFTER_MS });
+        }
+    }
+
+    fn read_state(&self, id: u64, query: Bytes) {
+        let shared = &self.back.shared;
+        count(&shared.counters.reads);
+        if let Err(limit) = QueryRef::decode(&query) {
+            let result = QueryResult::Refused(limit).encode();
+            return shared.send(self.id, ClientMsg::ReadReply { id, result });
+        }
+        let number = shared.desk.borrow_mut().read(self.id, id);
+        let packet = LearnerMsg::Read { id: number, query }.into();
+        let mail = Outgoing { to: shared.me.node, packet };
+        if self.back.routes.post(shared.me, mail) != Posted::Queued {
+            count(&shared.counters.busy);
+            let busy = ClientMsg::ReadBusy { id: number, retry_after_ms: RETRY_AFTER_MS };
+            let now = paxos_actors::clock::now();
+            let send = |connection, message| shared.send(connection, message);
+            shared.desk.borrow_mut().route(now, busy, send);
+        }
+    }
+
+    fn tell_status(&self) {
+        let (back, outbound) = (Rc::clone(self.back), Rc::clone(self.outbound));
+        actix_rt::spawn(async move {
+            let mut status = back.inspector.status().await;
+            let open = back.shared.desk.borrow().len();
+            status.counters.clients = back.shared.counters.read(open);
+            outbound.push(&Response::Status(Box::new(status)));
+        });
+    }
+
+    /// Writes what the socket takes; whether it took anything.
+    fn write(&self) -> Result<bool, End> {
+        let mut writer = self.outbound.writer.borrow_mut();
+        let mut wrote = false;
+        while !writer.is_empty() {
+            match self.stream.try_write(writer.bytes()) {
+                Ok(bytes) => {
+                    writer.advance(bytes);
+                    count(&self.back.shared.counters.writes);
+                    wrote = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(wrote)
+    }
+
+    /// The last words, as far as the socket takes them.
+    fn part(&self, end: &End) {
+        let refused = match end {
+            End::Closed | End::Stopping | End::Slow | End::Io(_) => return,
+            End::Version(_) => Refused::Version(VERSION),
+            End::Silent | End::Kind(_) | End::Turn | End::Frame(_) => {
+                Refused::Unreadable(end.to_string())
+            }
+        };
+        self.outbound.push(&Response::Refused(refused));
+        let _: Result<bool, End> = self.write();
+    }
+}
+
+impl Outbound {
+    pub(super) fn new(limits: Limits) -> Outbound {
+        Outbound {
+            writer: RefCell::new(FrameWriter::new(limits.client_frame_bytes_max)),
+            wake: Notify::new(),
+            closed: Cell::new(false),
+            overrun: Cell::new(false),
+        }
+    }
+
+    /// Adds a response. The connection's task writes it when it is its turn.
+    pub(super) fn push(&self, response: &Response) {
+        let mut writer = self.writer.borrow_mut();
+        if writer.len() >= OUTBOUND_BYTES_MAX {
+            self.overrun.set(true);
+        } else if let Err(error) = writer.push(RESPONSE, response) {
+            // Limits on requests keep every response below the limit on frames.
+            tracing::error!(%error, "a response does not fit a frame");
+        }
+        self.wake.notify_one();
+    }
+
+    /// Ends the connection from this side.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.wake.notify_one();
+    }
+
+    fn len(&self) -> usize {
+        self.writer.borrow().len()
+    }
+}
+
+fn frame_max(back: &Back) -> usize {
+    back.shared.limits.client_frame_bytes_max
+}
+
+fn refusal(command: &Command) -> paxos_core::Refused {
+    match &command.body {
+        Body::Register { nonce } => paxos_core::Refused::Register { nonce: *nonce },
+        &Body::Run { session, sequence, .. } => paxos_core::Refused::Run { session, sequence },
+    }
+}

@@ -1,0 +1,288 @@
+//! The replicated state: a store of many versions.
+//!
+//! Every change makes a new revision of the whole store, and a key keeps the values that it had at
+//! earlier revisions until they are compacted. As in etcd, an empty store is at revision 1, so the
+//! first change makes revision 2.
+//!
+//! Compaction is a rule of the state machine, not a setting of a node, because replicas must agree
+//! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
+//! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
+
+use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
+use bytes::Bytes;
+use paxos_core::digest::digest;
+use paxos_core::rng::mix;
+use paxos_core::{Applied, StateMachine};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Values are superseded for this many revisions before they are compacted.
+pub const HISTORY_REVISIONS_MAX: u64 = 1000;
+
+/// Bytes of superseded values, at most; the oldest are compacted first.
+pub const HISTORY_BYTES_MAX: u64 = 64 << 20;
+
+/// What one superseded version counts beside its value, so that small ones are bounded too.
+const VERSION_BYTES: u64 = 64;
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    revision: u64,
+    compacted: u64,
+    keys: BTreeMap<Bytes, History>,
+    live: u64,
+    digest: u64,
+    /// The revisions at which a version was superseded, and whose version it was, oldest first.
+    superseded: VecDeque<(u64, Bytes)>,
+    superseded_bytes: u64,
+}
+
+/// The versions of one key that are not compacted, oldest first. There is at least one.
+type History = VecDeque<Version>;
+
+#[derive(Clone, Debug)]
+struct Version {
+    /// What it was like from `meta.mod_revision` on.
+    meta: Meta,
+    /// None: the key was deleted. Then `meta` has the revision of the deletion, and version 0.
+    value: Option<Bytes>,
+    /// What it adds to the digest of the store while it is the present version of its key.
+    digest: u64,
+}
+
+/// The value of a key at some revision cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RevisionError {
+    /// It was compacted.
+    #[error("revision {asked} is compacted: ask for {oldest} or a later one")]
+    Compacted {
+        /// The revision asked for.
+        asked: u64,
+        /// The oldest revision that can be asked for.
+        oldest: u64,
+    },
+    /// It has not been made yet.
+    #[error("revision {asked} is in the future: the store is at {newest}")]
+    Future {
+        /// The revision asked for.
+        asked: u64,
+        /// The newest revision.
+        newest: u64,
+    },
+}
+
+impl Store {
+    /// An empty store, at revision 1.
+    pub fn new() -> Store {
+        Store {
+            revision: 1,
+            compacted: 1,
+            keys: BTreeMap::new(),
+            live: 0,
+            digest: 0,
+            superseded: VecDeque::new(),
+            superseded_bytes: 0,
+        }
+    }
+
+    /// The revision that the last change made.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The oldest revision that [`Store::at`] can look at.
+    pub fn oldest_revision(&self) -> u64 {
+        self.compacted
+    }
+
+    /// How many keys have a value.
+    pub fn len(&self) -> u64 {
+        self.live
+    }
+
+    /// Whether no key has a value.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// How many superseded versions are kept, and their bytes.
+    pub fn history(&self) -> (u64, u64) {
+        (self.superseded.len() as u64, self.superseded_bytes)
+    }
+
+    /// The present value of a key.
+    pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
+        let (key, history) = self.keys.get_key_value(key)?;
+        key_value(key, history.back()?)
+    }
+
+    /// The value that a key had at a revision.
+    pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
+        if revision < self.compacted {
+            return Err(RevisionError::Compacted { asked: revision, oldest: self.compacted });
+        }
+        if revision > self.revision {
+            return Err(RevisionError::Future { asked: revision, newest: self.revision });
+        }
+        let Some((key, history)) = self.keys.get_key_value(key) else { return Ok(None) };
+        let version = history.iter().rev().find(|version| version.meta.mod_revision <= revision);
+        Ok(version.and_then(|version| key_value(key, version)))
+    }
+
+    fn run(&mut self, command: &Bytes) -> OpResult {
+        match OpRef::decode(command) {
+            Err(limit) => OpResult::Refused(limit),
+            Ok(OpRef::Put { key, value }) => {
+                OpResult::Put { meta: self.put(key, part(command, value)) }
+            }
+            Ok(OpRef::Delete { key }) => {
+                let existed = self.delete(key);
+                OpResult::Deleted { revision: self.revision, existed }
+            }
+            Ok(OpRef::Cas { key, expect, value }) => {
+                let found = self.present(key);
+                let expected = match expect {
+                    ExpectRef::Absent => found.is_none(),
+                    ExpectRef::Version(version) => {
+                        found.map_or(0, |(_, meta)| meta.version) == version
+                    }
+                    ExpectRef::Value(value) => found.is_some_and(|(found, _)| found == value),
+                };
+                if expected {
+                    OpResult::Swapped { meta: self.put(key, part(command, value)) }
+                } else {
+                    let found = found.map(|(_, meta)| meta);
+                    OpResult::NotSwapped { revision: self.revision, found }
+                }
+            }
+        }
+    }
+
+    fn present(&self, key: &[u8]) -> Option<(&[u8], Meta)> {
+        let version = self.keys.get(key)?.back()?;
+        Some((version.value.as_deref()?, version.meta))
+    }
+
+    fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
+        self.revision += 1;
+        let mod_revision = self.revision;
+        let meta = match self.present(key) {
+            Some((_, Meta { create_revision, version, .. })) => {
+                Meta { create_revision, mod_revision, version: version + 1 }
+            }
+            None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
+        };
+        let digest = fingerprint(key, &value, meta);
+        self.live += 1;
+        self.push(key, Version { meta, value: Some(value), digest });
+        meta
+    }
+
+    fn delete(&mut self, key: &[u8]) -> bool {
+        if self.present(key).is_none() {
+            return false;
+        }
+        self.revision += 1;
+        let meta = Meta { create_revision: 0, mod_revision: self.revision, version: 0 };
+        self.push(key, Version { meta, value: None, digest: 0 });
+        true
+    }
+
+    /// Makes `version` the present one of its key.
+    fn push(&mut self, key: &[u8], version: Version) {
+        self.digest = self.digest.wrapping_add(version.digest);
+        match self.keys.get_mut(key) {
+            // The key is copied once: a part of the command would keep its first value alive.
+            None => {
+                self.keys.insert(Bytes::copy_from_slice(key), VecDeque::from([version]));
+            }
+            Some(history) => {
+                if let Some(old) = history.back() {
+                    self.digest = self.digest.wrapping_sub(old.digest);
+                    self.live -= u64::from(old.value.is_some());
+                    self.superseded_bytes += bytes_of(old);
+                }
+                history.push_back(version);
+                if let Some((key, _)) = self.keys.get_key_value(key) {
+                    self.superseded.push_back((self.revision, key.clone()));
+                }
+            }
+        }
+        self.compact();
+    }
+
+    /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.
+    fn compact(&mut self) {
+        while let Some((at, _)) = self.superseded.front() {
+            let old = self.revision - at >= HISTORY_REVISIONS_MAX;
+            if !old && self.superseded_bytes <= HISTORY_BYTES_MAX {
+                break;
+            }
+            if let Some((at, key)) = self.superseded.pop_front() {
+                self.compacted = self.compacted.max(at);
+                self.forget_oldest(&key);
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self, key: &Bytes) {
+        let Some(history) = self.keys.get_mut(key) else { return };
+        if let Some(oldest) = history.pop_front() {
+            self.superseded_bytes -= bytes_of(&oldest);
+        }
+        // Nothing is left to tell of a key that was deleted and whose values are forgotten.
+        if history.len() == 1 && history[0].value.is_none() {
+            self.keys.remove(key);
+        }
+    }
+}
+
+impl StateMachine for Store {
+    fn apply(&mut self, _: Applied, command: &Bytes) -> Bytes {
+        self.run(command).encode()
+    }
+
+    fn query(&self, query: &Bytes) -> Bytes {
+        let result = match QueryRef::decode(query) {
+            Err(limit) => QueryResult::Refused(limit),
+            Ok(QueryRef::Get { key }) => {
+                QueryResult::Got { revision: self.revision, found: self.value(key) }
+            }
+        };
+        result.encode()
+    }
+
+    fn digest(&self) -> u64 {
+        mix(self.digest ^ mix(self.revision))
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store::new()
+    }
+}
+
+fn key_value(key: &Bytes, version: &Version) -> Option<KeyValue> {
+    let value = version.value.clone()?;
+    Some(KeyValue { key: key.clone(), value, meta: version.meta })
+}
+
+/// A value as a part of its command, without a copy, unless that would keep much else alive.
+fn part(command: &Bytes, value: &[u8]) -> Bytes {
+    match value.len() * 2 < command.len() {
+        true => Bytes::copy_from_slice(value),
+        false => command.slice_ref(value),
+    }
+}
+
+/// Of all present versions together, the sum is the digest of the store: the order does not matter.
+fn fingerprint(key: &[u8], value: &[u8], meta: Meta) -> u64 {
+    let Meta { create_revision, mod_revision, version } = meta;
+    let meta = mix(create_revision ^ mix(mod_revision ^ mix(version)));
+    digest(digest(meta, key), value)
+}
+
+fn bytes_of(version: &Version) -> u64 {
+    VERSION_BYTES + version.value.as_ref().map_or(0, |value| value.len() as u64)
+}

@@ -1,0 +1,228 @@
+//! The client library: shared by threads, on any runtime, and never wrong about what was done.
+
+use crate::support::{client, runtime};
+use bytes::Bytes;
+use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, Slot, Timing};
+use paxos_kv::server::{LocalCluster, LocalOptions};
+use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
+use paxos_kv::{Expect, KvClient, KvError, Limit, Swap};
+use paxos_net::{FrameReader, FrameWriter};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// A cluster in a thread of this process.
+struct InThread {
+    endpoints: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _dir: TempDir,
+}
+
+impl InThread {
+    fn start(nodes: usize) -> InThread {
+        let dir = tempfile::tempdir().unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let options = LocalOptions {
+            data_dir: dir.path().to_owned(),
+            listen_client: vec![any; nodes],
+            timing: Timing::default(),
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (started, addresses) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let cluster = LocalCluster::start(options).await.unwrap();
+                started.send(cluster.client_addrs()).unwrap();
+                let _ = stopped.await;
+                cluster.stop().await;
+            });
+        });
+        let addresses = addresses.recv().unwrap();
+        let endpoints = addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+        InThread { endpoints, stop: Some(stop), thread: Some(thread), _dir: dir }
+    }
+}
+
+impl Drop for InThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(std::thread::panicking() || matches!(ended, Some(Ok(()))));
+    }
+}
+
+fn patient(endpoints: &str) -> KvClient {
+    client(endpoints).with_deadline(Duration::from_secs(60))
+}
+
+#[test]
+fn threads_with_runtimes_of_their_own_share_one_client() {
+    const THREADS: u64 = 8;
+    const ADDS: u64 = 25;
+    let cluster = InThread::start(3);
+    // The runtime on which the client was made is gone by now.
+    let client = patient(&cluster.endpoints);
+    let add = |client: KvClient| async move {
+        for _ in 0..ADDS {
+            loop {
+                let found = client.get("counter").await.unwrap();
+                let count: u64 = found
+                    .as_ref()
+                    .map_or(0, |found| String::from_utf8_lossy(&found.value).parse().unwrap());
+                let expect = found.map_or(Expect::Absent, |found| Expect::Value(found.value));
+                let next = (count + 1).to_string();
+                if let Swap::Swapped(_) = client.cas("counter", expect, next).await.unwrap() {
+                    break;
+                }
+            }
+        }
+    };
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let client = client.clone();
+            std::thread::spawn(move || runtime().block_on(add(client)))
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let found = runtime().block_on(client.get("counter")).unwrap().unwrap();
+    assert_eq!(found.value, (THREADS * ADDS).to_string());
+    assert_eq!(found.meta.version, THREADS * ADDS, "each swap was done once");
+}
+
+#[test]
+fn more_calls_than_may_be_open_wait_and_none_fails() {
+    const CALLS: u64 = 3000;
+    let cluster = InThread::start(1);
+    let client = patient(&cluster.endpoints);
+    let tokio = runtime();
+    let calls: Vec<_> = (0..CALLS)
+        .map(|i| {
+            let client = client.clone();
+            tokio.spawn(async move { client.put(format!("key-{}", i % 7), vec![b'x'; 300]).await })
+        })
+        .collect();
+    let mut revisions: Vec<u64> =
+        calls.into_iter().map(|call| tokio.block_on(call).unwrap().unwrap().mod_revision).collect();
+    revisions.sort_unstable();
+    assert!(revisions.iter().copied().eq(2..2 + CALLS), "each put has a revision of its own");
+}
+
+#[test]
+fn a_call_that_nobody_awaits_still_finishes() {
+    let cluster = InThread::start(1);
+    let client = patient(&cluster.endpoints);
+    let tokio = runtime();
+    tokio.block_on(client.put("before", "x")).unwrap();
+    let call = tokio.spawn({
+        let client = client.clone();
+        async move { client.put("dropped", "x").await }
+    });
+    // It runs until it waits for its answer, and then it is dropped.
+    tokio.block_on(tokio::task::yield_now());
+    call.abort();
+    drop(tokio);
+    let found = || runtime().block_on(client.get("dropped")).unwrap();
+    crate::support::until("the put is done", || found().is_some());
+}
+
+#[test]
+fn over_a_limit_is_refused_before_anything_is_sent() {
+    let cluster = InThread::start(1);
+    let client = patient(&cluster.endpoints);
+    let put = runtime().block_on(client.put("k", vec![0; (1 << 20) + 1]));
+    assert_eq!(put, Err(KvError::Refused(Limit::Value((1 << 20) + 1))));
+    let get = runtime().block_on(client.get(""));
+    assert_eq!(get, Err(KvError::Refused(Limit::KeyEmpty)));
+}
+
+/// A node that answers as `answer` says, and then falls silent.
+fn pretender(answer: fn(&Request) -> Option<Response>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            std::thread::spawn(move || pretend(stream, answer));
+        }
+    });
+    address
+}
+
+fn pretend(mut stream: TcpStream, answer: fn(&Request) -> Option<Response>) {
+    let (mut reader, mut writer) = (FrameReader::new(1 << 21), FrameWriter::new(1 << 21));
+    let mut chunk = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        reader.feed(&chunk[..count]);
+        while let Ok(Some(frame)) = reader.next_frame() {
+            assert_eq!(frame.kind, REQUEST);
+            if let Some(response) = answer(&frame.decode().unwrap()) {
+                writer.push(RESPONSE, &response).unwrap();
+            }
+        }
+        if stream.write_all(writer.bytes()).is_err() {
+            return;
+        }
+        writer.advance(writer.len());
+    }
+}
+
+fn hello(request: &Request) -> Option<Response> {
+    let node = MemberId { node: NodeId(1), incarnation: Incarnation(1) };
+    matches!(request, Request::Hello { .. }).then_some(Response::Hello { version: VERSION, node })
+}
+
+/// Opens sessions, and applies nothing, or does not say so.
+fn registrar(request: &Request) -> Option<Response> {
+    if let Request::Propose(commands) = request
+        && let [paxos_core::Command { body: paxos_core::Body::Register { nonce }, .. }] =
+            commands[..]
+    {
+        let session = SessionId { slot: Slot(4), index: 2 };
+        return Some(Response::Client(ClientMsg::Registered { nonce, session }));
+    }
+    hello(request)
+}
+
+#[test]
+fn a_write_that_may_have_been_applied_is_unknown_and_never_failed() {
+    let client = client(&pretender(registrar)).with_deadline(Duration::from_millis(400));
+    let outcome = runtime().block_on(client.put("k", "v"));
+    let Err(KvError::Unknown(ticket)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(ticket.to_string(), "4.2:0");
+}
+
+#[test]
+fn what_was_never_sent_or_only_reads_is_not_applied() {
+    let client = client(&pretender(hello)).with_deadline(Duration::from_millis(400));
+    let put = runtime().block_on(client.put("k", "v"));
+    assert!(matches!(put, Err(KvError::NotApplied(_))), "{put:?}: it had no session");
+    let get = runtime().block_on(client.get("k"));
+    assert!(matches!(get, Err(KvError::NotApplied(_))), "{get:?}");
+}
+
+#[test]
+fn a_node_that_speaks_garbage_is_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
+        }
+    });
+    let error = runtime().block_on(KvClient::connect([address])).err();
+    let Some(KvError::Unavailable(message)) = error else { panic!("{error:?}") };
+    assert!(message.contains("is this the client port of a node?"), "{message}");
+}
+
+#[test]
+fn values_are_bytes() {
+    let cluster = InThread::start(1);
+    let client = patient(&cluster.endpoints);
+    let every = Bytes::from_iter(0..=255u8);
+    runtime().block_on(client.put(every.clone(), every.clone())).unwrap();
+    let found = runtime().block_on(client.get(every.clone())).unwrap().unwrap();
+    assert_eq!((found.key, found.value), (every.clone(), every));
+}

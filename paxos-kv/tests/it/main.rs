@@ -1,0 +1,8 @@
+//! Tests of the key-value store from outside.
+
+mod cli;
+mod client;
+mod op;
+mod process;
+mod store;
+mod support;
