@@ -174,8 +174,12 @@ fn r11_lost_campaigns_back_off_exponentially() {
         }
         let (ballot, heard_at) = (ballot(99, 2), p.now);
         p.hear(2, ProposerMsg::Leading { ballot });
+        let ballot = p.campaign();
+        let lost_at = p.now;
+        assert!(lost_at.since(heard_at) <= 600_000);
+        p.hear(2, ProposerMsg::Reject { ballot, promised: Ballot { life: 9999, ..ballot } });
         p.poll();
-        assert!(p.now.since(heard_at) <= 600_000, "a leader ends the bad luck");
+        assert!(p.now.since(lost_at) <= 600_000, "a leader ends the bad luck");
     }
     for (waited, most) in waits.iter().zip([600, 1200, 2400, 2400, 2400]) {
         let (low, high) = (*waited.iter().min().unwrap(), *waited.iter().max().unwrap());
