@@ -208,8 +208,8 @@ fn r08_chosen_rides_in_the_next_frame() {
 
 /// R8: an acceptor takes as chosen only its votes of the ballot that was counted, without a gap.
 ///
-/// Votes in ballot 1.3 at slots 0 and 1, and in one case at slot 2, in the other not; ballot 2.2 has its
-/// votes at slots 0, 1 and 3, and counts slots 0 to 3. A vote at slot 2 may have lost.
+/// Votes in ballot 1.3 at slots 0 and 1, and in one case at slot 2, in the other not; ballot 2.2
+/// has its votes at slots 0, 1 and 3, and counts slots 0 to 3. A vote at slot 2 may have lost.
 #[test]
 fn r08_chosen_reaches_as_far_as_the_votes_of_its_ballot() {
     let (b1, b2) = (ballot(1, 3), ballot(2, 2));
