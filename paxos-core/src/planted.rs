@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// A classic bug. The number is that of the list in `docs/testing.md`.
+/// A classic bug. Reports name it by its number too, so numbers stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Planted {
