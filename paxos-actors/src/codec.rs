@@ -8,8 +8,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// No single value that is decoded may claim more than this many bytes: above the largest frame.
+/// No value that is decoded may claim more than this many bytes: above the largest frame.
 const LIMIT: usize = 16 << 20;
+
+/// Values of at most this many bytes have a lower limit, so that a few bytes cannot claim megabytes.
+const SMALL: usize = 4096;
+
+/// A value counts for more than its bytes: each integer for its full width. By this much at most.
+const SMALL_LIMIT: usize = 16 * SMALL;
 
 /// Why bytes could not be made or read.
 #[derive(Debug, Error)]
@@ -33,7 +39,10 @@ pub fn encode(value: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), CodecE
 
 /// Reads one value that fills all of `bytes`.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let (value, used) = decode_from_slice(bytes, standard().with_limit::<LIMIT>())?;
+    let (value, used) = match bytes.len() {
+        0..=SMALL => decode_from_slice(bytes, standard().with_limit::<SMALL_LIMIT>())?,
+        _ => decode_from_slice(bytes, standard().with_limit::<LIMIT>())?,
+    };
     all_used(value, bytes.len() - used)
 }
 
@@ -47,5 +56,27 @@ fn all_used<T>(value: T, left: usize) -> Result<T, CodecError> {
     match left {
         0 => Ok(value),
         left => Err(CodecError::Trailing(left)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_bytes_cannot_claim_megabytes() {
+        // A byte string of a million bytes, of which none follow.
+        let claim = [252, 0x40, 0x42, 0x0f, 0];
+        let error = decode::<bytes::Bytes>(&claim).expect_err("nothing follows");
+        assert!(matches!(error, CodecError::Decode(DecodeError::LimitExceeded)), "{error:?}");
+    }
+
+    #[test]
+    fn what_is_small_may_be_all_integers() {
+        let value = vec![1u64; SMALL - 3];
+        let mut bytes = Vec::new();
+        encode(&value, &mut bytes).expect("it can be encoded");
+        assert_eq!(bytes.len(), SMALL);
+        assert_eq!(decode::<Vec<u64>>(&bytes).expect("it is within the limit"), value);
     }
 }
