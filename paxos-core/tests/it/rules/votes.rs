@@ -179,8 +179,8 @@ fn r02_no_range_spans_a_vote_that_a_crash_lost() {
 
 /// R2: an `Accepted` tells of durable votes.
 ///
-/// Nodes 1 and 2 vote, but their disks are slow; node 3 alone is not enough. Node 2 crashes: its vote
-/// was never told, and is gone. Node 1's disk catches up, and the entry is chosen.
+/// Nodes 1 and 2 vote, but their disks are slow; node 3 alone is not enough. Node 2 crashes: its
+/// vote was never told, and is gone. Node 1's disk catches up, and the entry is chosen.
 #[test]
 fn r02_a_vote_is_told_when_it_is_durable() {
     let mut bench = Bench::led(3);
