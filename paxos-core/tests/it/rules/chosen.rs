@@ -233,6 +233,31 @@ fn r08_chosen_reaches_as_far_as_the_votes_of_its_ballot() {
     }
 }
 
+/// R8: an acceptor that missed an entry that is chosen fetches it, and logs it as learned.
+///
+/// Of three writes in slots 1 to 3 the second one does not reach node 3. The leader's `Chosen` goes
+/// beyond it; within some heartbeats acceptor 3 has asked another, and holds what that one holds.
+#[test]
+fn r08_an_acceptor_fetches_what_it_missed() {
+    let mut bench = Bench::led(3);
+    let s = bench.open(1);
+    for (sequence, value) in (0..).zip(["a", "b", "c"]) {
+        bench.lose(move |l| sequence == 1 && l.is("accept") && l.to(3));
+        bench.propose(1, vec![write(s, sequence, 0, value)]);
+        bench.settle();
+    }
+    assert_eq!(bench.acceptor(3).chosen_below, Slot(2));
+    bench.pass_ms(200);
+    assert_eq!([1, 2, 3].map(|n| bench.acceptor(n).chosen_below), [Slot(4); 3]);
+    let learned: Vec<_> =
+        bench.log(3).iter().filter(|r| matches!(r, Record::Learned { .. })).collect();
+    let [Record::Learned { slot: Slot(2), entry }, ..] = learned[..] else {
+        panic!("slot 2 is not learned first: {learned:?}")
+    };
+    assert_eq!(entry.commands[..], [write(s, 1, 0, "b")]);
+    assert_eq!(bench.journal(3).text(), "a b c");
+}
+
 /// R8: after a restart of all, what was chosen need not be voted again.
 ///
 /// A session and ten writes, one after the other: slots 0 to 10. All nodes are killed at once. Each

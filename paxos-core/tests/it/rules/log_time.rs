@@ -27,11 +27,15 @@ fn with_bad_clocks(limits: Limits) -> Bench {
 
 /// R18: a leader stamps the highest time it saw in phase 1, and its own elapsed time.
 ///
-/// The promises tell of log time 5 s at what is chosen and of a vote stamped 7 s, the own learner
-/// of `learner_ms`. The entry that follows 30 ms later is stamped 30 ms above the highest of them.
+/// The promises tell of a log time at what is chosen and of a vote with its stamp, and the own
+/// learner of the log time there. The entry that follows 30 ms later is stamped 30 ms above the
+/// highest.
 #[test]
 fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
-    for (learner_ms, expected) in [(0, 7030), (6000, 7030), (9000, 9030)] {
+    let cases = [(5000, 7000, 0), (5000, 7000, 6000), (5000, 7000, 9000), (8000, 7000, 0)];
+    for ((chosen_ms, vote_ms, learner_ms), expected) in
+        cases.into_iter().zip([7030, 7030, 9030, 8030])
+    {
         let mut p = proposer(options());
         let at = ProposerMsg::Progress {
             applied_below: Slot(1),
@@ -39,8 +43,8 @@ fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
             expiry_ms: None,
         };
         p.hear(1, at);
-        let vote = Vote { ballot: ballot(1, 2), entry: batch(7000, vec![register(0)]) };
-        let of_2 = PromisePart { log_time_ms: 5000, chosen_below: Slot(1), ..nothing() };
+        let vote = Vote { ballot: ballot(1, 2), entry: batch(vote_ms, vec![register(0)]) };
+        let of_2 = PromisePart { log_time_ms: chosen_ms, chosen_below: Slot(1), ..nothing() };
         let of_3 = PromisePart { votes: vec![(Slot(1), vote)], ..nothing() };
         let (b, _) = p.lead(of_2, of_3);
         p.now = p.now.plus(30_000);
@@ -48,6 +52,30 @@ fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
         let entry = batch(expected, vec![register(1)]);
         assert_eq!(out, mail(to_all(accept(b, 2, entry, slots(1, 1)))));
     }
+}
+
+/// R18: a promise tells the log time at the last chosen slot, though its entry be stamped lower.
+///
+/// Slots 0 and 1 are stamped 10 and 5 ms, and chosen; slot 2 is stamped 20 ms, and only voted for.
+#[test]
+fn r18_a_promise_tells_the_log_time_of_what_is_chosen() {
+    let mut a = acceptor(Limits::default());
+    let (b, higher) = (ballot(1, 2), ballot(2, 3));
+    let stamped = [10, 5, 20].map(|stamp| batch(stamp, vec![]));
+    for (slot, entry) in (0..).zip(stamped.clone()) {
+        a.role.replay(vote(b, slot, entry));
+    }
+    a.role.replay(Record::Chosen { ballot: b, slots: slots(0, 2) });
+    let part = PromisePart {
+        chosen_below: Slot(2),
+        log_time_ms: 10,
+        from: Slot(2),
+        votes: vec![(Slot(2), Vote { ballot: b, entry: stamped[2].clone() })],
+        ..nothing()
+    };
+    let promise = ProposerMsg::Promise { ballot: higher, part };
+    let expected = recorded(vec![Record::Promised(higher)], vec![(3, promise.into())]);
+    assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher }), expected);
 }
 
 /// R18: log time at a slot is the highest of the slot before and of the entry.
