@@ -82,7 +82,7 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
-    /// What it tells about itself.
+    /// What it tells about itself. The digest looks at every answer that sessions keep.
     pub fn status(&self) -> LearnerStatus {
         LearnerStatus {
             applied_below: self.applied_below,
@@ -91,6 +91,11 @@ impl<S: StateMachine> Learner<S> {
             digest: mix(self.sessions.digest()) ^ self.state.digest(),
             sessions: self.sessions.len() as u64,
         }
+    }
+
+    /// Every slot below is applied.
+    pub fn applied_below(&self) -> Slot {
+        self.applied_below
     }
 
     /// The replicated state.
@@ -103,7 +108,7 @@ impl<S: StateMachine> Learner<S> {
         self.options.me
     }
 
-    /// Applies the votes that a `Chosen` of their own ballot covers, as far as there is no gap (R4).
+    /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).
     fn drain(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let before = self.applied_below;
         while let Some(entry) = self.backlog.take(self.applied_below) {

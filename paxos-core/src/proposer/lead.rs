@@ -22,7 +22,7 @@ const PATIENCE: u64 = 5;
 pub(super) struct Lead {
     ballot: Ballot,
     quorums: Quorums,
-    /// The first slot of this leadership: all below was held as chosen by an acceptor that promised.
+    /// The first slot of this leadership: an acceptor that promised held all below as chosen.
     begin: Slot,
     /// No slot at or above this had a vote when the leadership began.
     adopted_below: Slot,

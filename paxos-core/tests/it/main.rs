@@ -5,3 +5,4 @@ mod scripts;
 mod sim;
 mod synod;
 mod tables;
+mod tidy;

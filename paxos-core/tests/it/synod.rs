@@ -206,8 +206,8 @@ fn p1a_an_acceptor_accepts_unless_it_has_promised_more() {
     });
 }
 
-/// P2. "If a proposal with value v is chosen, then every higher-numbered proposal that is chosen has
-/// value v."
+/// P2. "If a proposal with value v is chosen, then every higher-numbered proposal that is chosen
+/// has value v."
 #[test]
 fn p2_a_higher_proposal_that_is_chosen_has_the_chosen_value() {
     let p2 = |world: &World| {

@@ -60,6 +60,19 @@ fn help_has_examples_and_exit_codes() {
 }
 
 #[test]
+fn a_port_in_use_is_one_clear_error() {
+    // Where this fails, somebody else uses the port, which does as well.
+    let _held = std::net::TcpListener::bind("127.0.0.1:2579");
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = format!("--data-dir={}", dir.path().display());
+    let run = paxos_kv(&["dev", "--nodes", "1", &data_dir]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
+    let expected = "error: cannot listen for clients on 127.0.0.1:2579: the port is in use";
+    assert!(run.stderr.starts_with(expected), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+}
+
+#[test]
 fn no_cluster_is_one_clear_error() {
     let endpoints = format!("127.0.0.1:{},127.0.0.1:{}", closed_port(), closed_port());
     for args in [

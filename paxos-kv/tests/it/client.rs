@@ -9,6 +9,7 @@ use paxos_kv::{Expect, KvClient, KvError, Limit, Swap};
 use paxos_net::{FrameReader, FrameWriter};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -192,6 +193,19 @@ fn a_write_that_may_have_been_applied_is_unknown_and_never_failed() {
     let outcome = runtime().block_on(client.put("k", "v"));
     let Err(KvError::Unknown(ticket)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(ticket.to_string(), "4.2:0");
+}
+
+#[test]
+fn the_command_exits_with_3_and_names_the_ticket() {
+    let output = Command::new(env!("CARGO_BIN_EXE_paxos-kv"))
+        .args(["put", "k", "v"])
+        .env("PAXOS_KV_ENDPOINTS", pretender(registrar))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(3), 1), "{stderr}");
+    assert!(stderr.contains("the outcome is unknown (ticket 4.2:0)"), "{stderr}");
+    assert!(output.stdout.is_empty());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A few whole nodes on a bench: the test decides what arrives, what is durable, and what time it is.
+//! A few whole nodes on a bench: the test decides what arrives, what is durable, and what time it
+//! is.
 
 use super::alone::*;
 use paxos_core::*;

@@ -117,8 +117,8 @@ fn r15_a_retry_elsewhere_is_answered_there() {
 
 /// R15, R16: a retry at the next leader is recognised there.
 ///
-/// A write is voted for, and its leader dies before anyone hears that it is chosen. The client sends it
-/// again through node 2, which leads now. Both are chosen, one is applied.
+/// A write is voted for, and its leader dies before anyone hears that it is chosen. The client
+/// sends it again through node 2, which leads now. Both are chosen, one is applied.
 #[test]
 fn r15_a_retry_at_the_next_leader_is_applied_once() {
     let mut bench = Bench::led(3);
@@ -188,8 +188,8 @@ fn r16_a_session_is_named_by_where_it_was_registered() {
 
 /// R16: an absent id is expired, never new.
 ///
-/// Nobody registered at (0, 1) or (9, 9). Then the one session there is expires, and a write that it
-/// had answered comes again, late: it is not applied again. Any use puts the end off.
+/// Nobody registered at (0, 1) or (9, 9). Then the one session there is expires, and a write that
+/// it had answered comes again, late: it is not applied again. Any use puts the end off.
 #[test]
 fn r16_an_absent_session_is_expired_and_never_new() {
     let mut table = Table::new(Limits::default());
@@ -243,7 +243,8 @@ fn r16_the_table_keeps_one_window_of_results() {
 
 /// R16: a registration that does not fit is refused, and leaves nothing behind.
 ///
-/// Two sessions may be open. The third registration is refused; when the two have expired, it is not.
+/// Two sessions may be open. The third registration is refused; when the two have expired, it is
+/// not.
 #[test]
 fn r16_there_are_only_so_many_sessions() {
     let mut table = Table::new(Limits { sessions_max: 2, ..Limits::default() });

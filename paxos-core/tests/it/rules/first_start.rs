@@ -36,9 +36,10 @@ fn assert_nobody_voted(bench: &Bench) {
 
 /// R23: one roster is stored, and no vote counts until all have stored exactly that and said so.
 ///
-/// Node 1 starts, meets itself, node 2 and node 3, stores the roster, and says so. Nodes 1 and 2 say
-/// that they stored it; node 3 says that it stored another one; a stranger that it stored this one.
-/// Node 1 is silent to whatever is asked of an acceptor. Then node 3 says that it stored the same.
+/// Node 1 starts, meets itself, node 2 and node 3, stores the roster, and says so. Nodes 1 and 2
+/// say that they stored it; node 3 says that it stored another one; a stranger that it stored this
+/// one. Node 1 is silent to whatever is asked of an acceptor. Then node 3 says that it stored the
+/// same.
 #[test]
 fn r23_no_vote_before_all_have_stored_the_same_roster() {
     let (me, layout, timing) = (member(1), layout(3), Timing::default());
@@ -143,8 +144,8 @@ fn r23_a_crash_between_storing_and_forming() {
 
 /// R23: only what is durable is said to be stored.
 ///
-/// The disk of node 3 stands still. It does not say that it stored the roster, nobody forms, and a crash
-/// loses it. It starts again, with a disk that works, and meets the others anew.
+/// The disk of node 3 stands still. It does not say that it stored the roster, nobody forms, and a
+/// crash loses it. It starts again, with a disk that works, and meets the others anew.
 #[test]
 fn r23_what_is_said_to_be_stored_is_durable() {
     let mut bench = Bench::new(Setup::nodes(3));
@@ -163,8 +164,8 @@ fn r23_what_is_said_to_be_stored_is_durable() {
 
 /// R23: a member that was wiped between storing and forming is a stranger.
 ///
-/// All store the roster, and only node 3's word of it is missing. Its disk is wiped, and it starts again.
-/// It is not the node 3 of the roster that nodes 1 and 2 never replace: nobody ever votes.
+/// All store the roster, and only node 3's word of it is missing. Its disk is wiped, and it starts
+/// again. It is not the node 3 of the roster that nodes 1 and 2 never replace: nobody ever votes.
 #[test]
 fn r23_a_member_wiped_before_forming_is_a_stranger() {
     let mut bench = Bench::new(Setup::nodes(3));
@@ -185,8 +186,8 @@ fn r23_a_member_wiped_before_forming_is_a_stranger() {
 
 /// R23: who was wiped before anyone else had stored the roster is met anew.
 ///
-/// Node 3 meets the others and stores the roster, but they hear nothing of it. Its disk is wiped; the
-/// network heals. The cluster forms with its new incarnation.
+/// Node 3 meets the others and stores the roster, but they hear nothing of it. Its disk is wiped;
+/// the network heals. The cluster forms with its new incarnation.
 #[test]
 fn r23_a_member_wiped_before_others_stored_is_met_anew() {
     let mut bench = Bench::new(Setup::nodes(3));

@@ -16,10 +16,11 @@ fn ack(ballot: Ballot, round: u64) -> ProposerMsg {
     ProposerMsg::HeartbeatAck { ballot, round, chosen_below: Slot(0) }
 }
 
-/// R10: a leader that no phase-2 quorum answers steps down within an election timeout, and is silent.
+/// R10: a leader that no phase-2 quorum answers steps down within an election timeout, and is
+/// silent.
 ///
-/// Only node 1 answers heartbeats. At 300 ms the leader still leads; at 301 ms it does not, although it
-/// has a proposal to repeat, and that tick says nothing at all.
+/// Only node 1 answers heartbeats. At 300 ms the leader still leads; at 301 ms it does not,
+/// although it has a proposal to repeat, and that tick says nothing at all.
 #[test]
 fn r10_a_leader_without_a_quorum_steps_down_in_silence() {
     let mut p = proposer(options());
@@ -39,8 +40,8 @@ fn r10_a_leader_without_a_quorum_steps_down_in_silence() {
 
 /// R10: an answer is as old as the heartbeat that it answers; one to another ballot is none.
 ///
-/// The first heartbeat is sent at 50 ms, and answered by nodes 1 and 2 only at 290 ms. That keeps the
-/// leader until 350 ms, and no longer. Answers to another ballot do not keep it.
+/// The first heartbeat is sent at 50 ms, and answered by nodes 1 and 2 only at 290 ms. That keeps
+/// the leader until 350 ms, and no longer. Answers to another ballot do not keep it.
 #[test]
 fn r10_an_answer_counts_from_when_it_was_asked_for() {
     let mut p = proposer(options());
@@ -65,8 +66,8 @@ fn r10_an_answer_counts_from_when_it_was_asked_for() {
 
 /// R10: not answered *durably* is not answered.
 ///
-/// Under writes the disks of nodes 2 and 3 stand still: heartbeats arrive, but their answers wait behind the
-/// votes in the log. The leader steps down.
+/// Under writes the disks of nodes 2 and 3 stand still: heartbeats arrive, but their answers wait
+/// behind the votes in the log. The leader steps down.
 #[test]
 fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
     let mut bench = Bench::led(3);
@@ -84,8 +85,8 @@ fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
 /// R10: a leader that is answered, but whose oldest proposal is not chosen, steps down after five
 /// election timeouts. An idle one leads on.
 ///
-/// All `Accepted` are lost, all heartbeats answered. First nothing is proposed for 20 election timeouts;
-/// then one command is.
+/// All `Accepted` are lost, all heartbeats answered. First nothing is proposed for 20 election
+/// timeouts; then one command is.
 #[test]
 fn r10_a_leader_whose_proposals_go_nowhere_steps_down() {
     let mut bench = Bench::led(3);
@@ -102,8 +103,8 @@ fn r10_a_leader_whose_proposals_go_nowhere_steps_down() {
 
 /// R10: one `Reject` does not depose a leader that a quorum still answers.
 ///
-/// Node 3 promises a higher ballot, and rejects; nodes 1 and 2 answer. The leader leads on and has its
-/// proposals chosen by them.
+/// Node 3 promises a higher ballot, and rejects; nodes 1 and 2 answer. The leader leads on and has
+/// its proposals chosen by them.
 #[test]
 fn r10_one_reject_does_not_depose() {
     let mut p = proposer(options());

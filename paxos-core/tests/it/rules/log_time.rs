@@ -27,8 +27,8 @@ fn with_bad_clocks(limits: Limits) -> Bench {
 
 /// R18: a leader stamps the highest time it saw in phase 1, and its own elapsed time.
 ///
-/// The promises tell of log time 5 s at what is chosen and of a vote stamped 7 s, the own learner of
-/// `learner_ms`. The entry that follows 30 ms later is stamped 30 ms above the highest of them.
+/// The promises tell of log time 5 s at what is chosen and of a vote stamped 7 s, the own learner
+/// of `learner_ms`. The entry that follows 30 ms later is stamped 30 ms above the highest of them.
 #[test]
 fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
     for (learner_ms, expected) in [(0, 7030), (6000, 7030), (9000, 9030)] {
@@ -52,7 +52,8 @@ fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
 
 /// R18: log time at a slot is the highest of the slot before and of the entry.
 ///
-/// The entries are stamped 10, 5, 20, 19 and 20 ms: the lower ones were proposed by earlier leaders.
+/// The entries are stamped 10, 5, 20, 19 and 20 ms: the lower ones were proposed by earlier
+/// leaders.
 #[test]
 fn r18_log_time_is_the_highest_stamp_so_far() {
     let mut l = learner(Limits::default());
@@ -170,9 +171,9 @@ fn r18_no_clock_of_a_replica_makes_a_session_expire() {
 
 /// R18: an expiry is the same on all replicas.
 ///
-/// Sessions of a second, clocks that run differently, the leader changing: at every moment two learners that
-/// applied equally many slots are equal, sessions and log time included. One session after the
-/// other is opened, used and left to expire.
+/// Sessions of a second, clocks that run differently, the leader changing: at every moment two
+/// learners that applied equally many slots are equal, sessions and log time included. One session
+/// after the other is opened, used and left to expire.
 #[test]
 fn r18_expiry_is_equal_on_all_replicas() {
     let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };

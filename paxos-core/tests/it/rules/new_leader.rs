@@ -1,7 +1,7 @@
 //! Where a new leader begins: rule R7.
 //!
-//! It begins at C, the highest `chosen_below` of the acceptors that promised, or below it: what its own
-//! learner has not applied below C, the learner fetches from the acceptor that holds it.
+//! It begins at C, the highest `chosen_below` of the acceptors that promised, or below it: what its
+//! own learner has not applied below C, the learner fetches from the acceptor that holds it.
 
 use super::alone::*;
 use super::bench::*;
@@ -20,8 +20,8 @@ fn proposed_slots(bench: &Bench, mark: usize) -> Vec<u64> {
 }
 
 /// Three nodes, of which node 1 leads. A session is opened in slot 0, which all learn; then four
-/// writes are chosen in slots 1 to 4. All vote for them, but learners hear that they are chosen only
-/// where `heard` says so, and acceptors do not hear it at all.
+/// writes are chosen in slots 1 to 4. All vote for them, but learners hear that they are chosen
+/// only where `heard` says so, and acceptors do not hear it at all.
 fn written(heard: impl Fn(&Letter) -> bool + 'static) -> Bench {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
@@ -37,7 +37,8 @@ fn written(heard: impl Fn(&Letter) -> bool + 'static) -> Bench {
 /// R7: what only the new leader's learner knew as chosen reaches the others.
 ///
 /// The promises tell of votes at slots 2 to 4, and of slots 0 and 1 as chosen. The own learner has
-/// applied through slot 4. The leader proposes slots 2 to 4 again, so that its `Chosen` covers them.
+/// applied through slot 4. The leader proposes slots 2 to 4 again, so that its `Chosen` covers
+/// them.
 #[test]
 fn r07_what_only_the_own_learner_applied_is_proposed_again() {
     let mut p = proposer(options());
@@ -53,8 +54,8 @@ fn r07_what_only_the_own_learner_applied_is_proposed_again() {
     assert_eq!(p.voted(3, b, slots(2, 5)), mail(to_all(chosen)));
 }
 
-/// R7, with whole nodes: only node 2 hears what was chosen; the leader dies; node 2 leads, and node 3
-/// hears it from there.
+/// R7, with whole nodes: only node 2 hears what was chosen; the leader dies; node 2 leads, and node
+/// 3 hears it from there.
 #[test]
 fn r07_what_only_the_new_leader_knew_reaches_the_others() {
     let mut bench = written(|l| l.to(2));
@@ -78,8 +79,8 @@ fn r07_what_no_learner_applied_is_proposed_again() {
     assert_eq!([2, 3].map(|n| bench.journal(n).text()), ["a b c d"; 2]);
 }
 
-/// Three nodes; acceptor 1 alone holds slots 1 to 4 as chosen, and no learner has applied them. Node 1
-/// has promised node 3, which leads from slot 5 on.
+/// Three nodes; acceptor 1 alone holds slots 1 to 4 as chosen, and no learner has applied them.
+/// Node 1 has promised node 3, which leads from slot 5 on.
 fn skipping() -> (Bench, usize) {
     let mut bench = written(|_| false);
     // A heartbeat that only the leader's own acceptor hears.
@@ -116,9 +117,9 @@ fn r07_what_an_acceptor_holds_as_chosen_is_fetched() {
 
 /// R7: a leader that began above what any live acceptor can give away steps down and begins anew.
 ///
-/// As before, but node 1 dies before anyone has fetched. Node 3 leads on, and can apply nothing. After
-/// five election timeouts it steps down; the next leader has only promises of acceptors 2 and 3,
-/// which tell of the votes, and proposes slots 1 to 4 again.
+/// As before, but node 1 dies before anyone has fetched. Node 3 leads on, and can apply nothing.
+/// After five election timeouts it steps down; the next leader has only promises of acceptors 2 and
+/// 3, which tell of the votes, and proposes slots 1 to 4 again.
 #[test]
 fn r07_a_leader_that_can_fetch_nothing_steps_down() {
     let (mut bench, mark) = skipping();
@@ -137,8 +138,8 @@ fn r07_a_leader_that_can_fetch_nothing_steps_down() {
 
 /// R7: a proposer that has no learner of its own names the one that it is paired with.
 ///
-/// Node 1 is paired with the learner of node 2. How far that one has applied opens the window of two
-/// slots; what another learner says, even that of its own node, does not.
+/// Node 1 is paired with the learner of node 2. How far that one has applied opens the window of
+/// two slots; what another learner says, even that of its own node, does not.
 #[test]
 fn r07_a_proposer_listens_to_the_learner_it_is_paired_with() {
     let layout = Layout { window: 2, ..layout(3) };

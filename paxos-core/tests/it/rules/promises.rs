@@ -11,7 +11,8 @@ fn voted(ballot: Ballot, slot: u64) -> (Slot, Vote) {
     (Slot(slot), Vote { ballot, entry: entry(slot) })
 }
 
-/// An acceptor with votes of ballot 1.2 at slots 0 to 3, of which 0 to 2 are chosen, and 0 and 1 forgotten.
+/// An acceptor with votes of ballot 1.2 at slots 0 to 3, of which 0 to 2 are chosen, and 0 and 1
+/// forgotten.
 fn trimmed_acceptor() -> Alone<Acceptor> {
     let mut a = acceptor(Limits::default());
     let b = ballot(1, 2);
@@ -59,8 +60,8 @@ fn r05_a_forgotten_slot_is_refused_below_the_promise() {
 
 /// R6: a promise carries `trimmed`, and comes in parts that fit.
 ///
-/// Parts of at most 100 bytes, which is two votes. Slots 0 to 2 are chosen, 0 and 1 forgotten; votes
-/// are at slots 3, 4, 6, 7 and 9. The parts speak for every slot from 3 on, holes as well.
+/// Parts of at most 100 bytes, which is two votes. Slots 0 to 2 are chosen, 0 and 1 forgotten;
+/// votes are at slots 3, 4, 6, 7 and 9. The parts speak for every slot from 3 on, holes as well.
 #[test]
 fn r06_a_promise_travels_in_parts_that_fit() {
     let mut a = acceptor(Limits { part_bytes_max: 100, ..Limits::default() });
@@ -164,8 +165,8 @@ fn r06_parts_of_two_answers_must_leave_no_gap() {
 /// R6: a proposer that is behind `trimmed` does not lead, and tries again in a new ballot.
 ///
 /// Node 2 has forgotten what is below slot 5, and the own learner has applied nothing. The promises
-/// make no leader, and nothing is said. The next campaign is in a higher ballot; in the meantime the
-/// learner has come to slot 5.
+/// make no leader, and nothing is said. The next campaign is in a higher ballot; in the meantime
+/// the learner has come to slot 5.
 #[test]
 fn r06_a_proposer_behind_trimmed_tries_again() {
     let mut p = proposer(options());

@@ -24,7 +24,8 @@ fn ack(ballot: Ballot, round: u64) -> ProposerMsg {
 /// R12: a read joins only a round that has not been sent, and a phase-2 quorum must echo it.
 ///
 /// Round 1 opened the leadership. A question comes: round 2 goes out. Echoes of round 1 by all, of
-/// round 2 by node 2 alone, by a stranger, and in another ballot, confirm nothing; node 3's echo does.
+/// round 2 by node 2 alone, by a stranger, and in another ballot, confirm nothing; node 3's echo
+/// does.
 #[test]
 fn r12_a_read_is_confirmed_by_a_round_sent_after_it_came() {
     let mut p = proposer(options());
@@ -43,8 +44,8 @@ fn r12_a_read_is_confirmed_by_a_round_sent_after_it_came() {
 
 /// R12: a question that comes while a round is under way waits for the next one.
 ///
-/// Question 70 is under way with round 2 when slot 0 is chosen, and question 71 comes. The echoes of
-/// round 2 answer 70 with what was chosen when it came, and send round 3 for 71 and 72.
+/// Question 70 is under way with round 2 when slot 0 is chosen, and question 71 comes. The echoes
+/// of round 2 answer 70 with what was chosen when it came, and send round 3 for 71 and 72.
 #[test]
 fn r12_a_read_does_not_join_a_round_under_way() {
     let mut p = proposer(options());
@@ -92,10 +93,11 @@ fn r12_an_acceptor_echoes_while_it_has_promised_nothing_higher() {
     assert_eq!(a.hear(2, beat(5)), mail(vec![(2, reject.into())]));
 }
 
-/// R12 at the learner: a read joins only a question that has not been asked, and waits for its index.
+/// R12 at the learner: a read joins only a question that has not been asked, and waits for its
+/// index.
 ///
-/// Read 1 asks question q. Reads 2 and 3 come meanwhile. The answer to q frees read 1, and asks for the
-/// two others. Their index is 1: they wait for slot 0 to be applied, and see it.
+/// Read 1 asks question q. Reads 2 and 3 come meanwhile. The answer to q frees read 1, and asks for
+/// the two others. Their index is 1: they wait for slot 0 to be applied, and see it.
 #[test]
 fn r12_a_learner_asks_anew_for_reads_that_came_later() {
     let mut l = learner(Limits::default());
@@ -141,8 +143,8 @@ fn r12_a_learner_asks_anew_for_reads_that_came_later() {
 
 /// R12, with whole nodes: a leader that was deposed and does not know it answers no read.
 ///
-/// Node 1 leads and is cut off from nodes 2 and 3; node 2 leads and has y chosen. A client asks node 1,
-/// which still believes that it leads. No answer, until the network heals; then it has y.
+/// Node 1 leads and is cut off from nodes 2 and 3; node 2 leads and has y chosen. A client asks
+/// node 1, which still believes that it leads. No answer, until the network heals; then it has y.
 #[test]
 fn r12_a_deposed_leader_answers_no_read() {
     let mut bench = Bench::led(3);
@@ -167,8 +169,8 @@ fn r12_a_deposed_leader_answers_no_read() {
 
 /// R12: a read at a learner that lags waits until it has what was acknowledged.
 ///
-/// The learner of node 3 hears no `Chosen` and gets no entries. A write is acknowledged through node 1;
-/// then a client reads at node 3.
+/// The learner of node 3 hears no `Chosen` and gets no entries. A write is acknowledged through
+/// node 1; then a client reads at node 3.
 #[test]
 fn r12_a_lagging_learner_answers_when_it_has_caught_up() {
     let mut bench = Bench::led(3);

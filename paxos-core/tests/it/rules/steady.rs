@@ -93,7 +93,8 @@ fn queued_commands_share_entries() {
 
 /// After the last write, without further traffic, every learner applies it.
 ///
-/// No time passes, nobody ticks, and nothing else is asked for; through the leader and through another node.
+/// No time passes, nobody ticks, and nothing else is asked for; through the leader and through
+/// another node.
 #[test]
 fn every_learner_applies_the_last_write() {
     for n in [3, 5, 7] {
@@ -111,8 +112,8 @@ fn every_learner_applies_the_last_write() {
 
 /// A learner whose `Chosen` of the last write is lost hears it with the next heartbeat.
 ///
-/// The first `Chosen` to node 3 is lost. Nothing else is asked for; after a heartbeat's time only the
-/// leader's node ticks.
+/// The first `Chosen` to node 3 is lost. Nothing else is asked for; after a heartbeat's time only
+/// the leader's node ticks.
 #[test]
 fn a_lost_chosen_is_repaired_by_the_heartbeat() {
     let mut bench = Bench::led(3);
@@ -132,8 +133,9 @@ fn a_lost_chosen_is_repaired_by_the_heartbeat() {
 
 /// A learner whose vote of the last write is lost fetches it.
 ///
-/// The vote that acceptor 3 feeds its learner is lost. Nothing else is asked for; time passes for two
-/// heartbeats, in which the acceptor hears that its vote is chosen, and the learner asks for it.
+/// The vote that acceptor 3 feeds its learner is lost. Nothing else is asked for; time passes for
+/// two heartbeats, in which the acceptor hears that its vote is chosen, and the learner asks for
+/// it.
 #[test]
 fn a_lost_vote_is_repaired_by_a_fetch() {
     let mut bench = Bench::led(3);

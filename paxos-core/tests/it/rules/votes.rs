@@ -122,29 +122,30 @@ fn r01_a_restarted_proposer_has_other_ballots() {
 
 /// R2: `Accepted(b, range)` tells votes in exactly b, at every slot of the range.
 ///
-/// In ballot 1.2 slots 0, 1, 2 and, after a gap, 4 are voted for; then ballot 2.3 comes and takes
-/// slots 1 and 2. No range spans the gap, and none the two ballots.
+/// In ballot 1.2 slots 0, 1, 2 and, after a gap, 4 are voted for; ballot 2.3 takes the slot behind,
+/// and slots 1 and 2; ballot 3.2 slots 2 and 0. No range spans a gap, and none two ballots.
 #[test]
 fn r02_accepted_tells_of_one_ballot_and_of_no_gap() {
     let mut a = acceptor(Limits::default());
-    let (b1, b2) = (ballot(1, 2), ballot(2, 3));
+    let (b1, b2, b3) = (ballot(1, 2), ballot(2, 3), ballot(3, 2));
     let steps = [
         (b1, 0, slots(0, 1)),
         (b1, 1, slots(0, 2)),
         (b1, 2, slots(0, 3)),
         (b1, 4, slots(4, 5)),
+        (b2, 5, slots(5, 6)),
         (b2, 1, slots(1, 2)),
         (b2, 2, slots(1, 3)),
-        (b2, 0, slots(0, 1)),
+        (b3, 2, slots(2, 3)),
+        (b3, 0, slots(0, 1)),
     ];
     for (b, slot, told) in steps {
         let msg = accept(b, slot, entry(slot), slots(0, 0));
         let out = a.hear(b.node.0, msg);
         assert_eq!(out, vote_told(b, slot, entry(slot), told), "{b:?} at slot {slot}");
     }
-    // What the higher ballot did not take is not told in it, and the lower one gets no more votes.
     let late = a.hear(2, accept(b1, 5, entry(5), slots(0, 0)));
-    assert_eq!(late, mail(vec![(2, ProposerMsg::Reject { ballot: b1, promised: b2 }.into())]));
+    assert_eq!(late, mail(vec![(2, ProposerMsg::Reject { ballot: b1, promised: b3 }.into())]));
 }
 
 /// R2: a vote that is asked for twice is logged once, and told again.
@@ -178,8 +179,8 @@ fn r02_no_range_spans_a_vote_that_a_crash_lost() {
 
 /// R2: an `Accepted` tells of durable votes.
 ///
-/// Nodes 1 and 2 vote, but their disks are slow; node 3 alone is not enough. Node 2 crashes: its vote
-/// was never told, and is gone. Node 1's disk catches up, and the entry is chosen.
+/// Nodes 1 and 2 vote, but their disks are slow; node 3 alone is not enough. Node 2 crashes: its
+/// vote was never told, and is gone. Node 1's disk catches up, and the entry is chosen.
 #[test]
 fn r02_a_vote_is_told_when_it_is_durable() {
     let mut bench = Bench::led(3);

@@ -27,7 +27,7 @@ impl Disk {
         Some(if self.slow { rng.between(20_000, 200_000) } else { rng.between(50, 3_000) })
     }
 
-    /// The sync is done. Gives back the records that are now durable, and the time of the next sync.
+    /// The sync is done. Gives back the records now durable, and the time of the next sync.
     pub fn synced(&mut self, rng: &mut Rng) -> (Vec<Record>, Option<u64>) {
         let records: Vec<Record> = self.unsynced.drain(..self.syncing).collect();
         self.durable.extend(records.iter().cloned());

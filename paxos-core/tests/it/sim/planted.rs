@@ -1,6 +1,8 @@
 //! Bugs on demand: each must be found by the simulation, or the simulation is too weak.
 //!
-//! `RUSTFLAGS="--cfg paxos_planted" CARGO_TARGET_DIR=target/planted cargo test -p paxos-core planted`
+//! ```text
+//! RUSTFLAGS="--cfg paxos_planted" CARGO_TARGET_DIR=target/planted cargo test -p paxos-core planted
+//! ```
 
 use super::run;
 use paxos_core::planted::{Planted, plant};

@@ -299,10 +299,10 @@ impl World {
     ) {
         let Some(process) = &mut self.nodes[i].process else { return };
         let mut out = Output::new();
-        let before = process.learner.status().applied_below;
+        let before = process.learner.applied_below();
         step(&mut process.learner, &mut out);
-        let LearnerStatus { applied_below, digest, .. } = process.learner.status();
-        if applied_below > before {
+        if process.learner.applied_below() > before {
+            let LearnerStatus { applied_below, digest, .. } = process.learner.status();
             self.observer.invariant_8_applied(self.nodes[i].me.node, applied_below, digest);
         }
         self.post(i, out.mail);
