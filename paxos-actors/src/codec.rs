@@ -11,7 +11,7 @@ use thiserror::Error;
 /// No value that is decoded may claim more than this many bytes: above the largest frame.
 const LIMIT: usize = 16 << 20;
 
-/// Values of at most this many bytes have a lower limit, so that a few bytes cannot claim megabytes.
+/// Values of at most this many bytes have a lower limit: a few bytes cannot claim megabytes.
 const SMALL: usize = 4096;
 
 /// A value counts for more than its bytes: each integer for its full width. By this much at most.

@@ -155,7 +155,7 @@ impl Server {
         let me = log.identity().member;
         let listen = options.listen_peer;
         let links = BridgeOptions::new(me, rand::random(), listen, initial_cluster.clone());
-        let bridge = Bridge::bind(links)?;
+        let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
         let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
         bridge.accept(core.node.routes());

@@ -90,11 +90,6 @@ impl Store {
         self.revision
     }
 
-    /// The oldest revision that [`Store::at`] can look at.
-    pub fn oldest_revision(&self) -> u64 {
-        self.compacted
-    }
-
     /// How many keys have a value.
     pub fn len(&self) -> u64 {
         self.live

@@ -99,9 +99,10 @@ pub struct Bridge {
     shared: Arc<Shared>,
     local_addr: SocketAddr,
     links: BTreeMap<NodeId, Addr<Link>>,
-    listener: Mutex<Option<Listener>>,
-    accepting: Mutex<Option<JoinHandle<()>>>,
-    events: Mutex<Option<mpsc::Receiver<BridgeEvent>>>,
+    /// Taken when peers are let in.
+    listener: Option<Listener>,
+    accepting: Option<JoinHandle<()>>,
+    events: Option<mpsc::Receiver<BridgeEvent>>,
 }
 
 /// What links and inbound connections share.
@@ -166,9 +167,9 @@ impl Bridge {
         Ok(Bridge {
             local_addr,
             links: links.collect(),
-            listener: Mutex::new(Some(listener)),
-            accepting: Mutex::new(None),
-            events: Mutex::new(Some(receiver)),
+            listener: Some(listener),
+            accepting: None,
+            events: Some(receiver),
             shared,
         })
     }
@@ -190,10 +191,10 @@ impl Bridge {
     }
 
     /// Begins to let peers in; their mail is posted through `routes`. Only the first call counts.
-    pub fn accept(&self, routes: Arc<Routes>) {
-        if let Some(listener) = lock(&self.listener).take() {
+    pub fn accept(&mut self, routes: Arc<Routes>) {
+        if let Some(listener) = self.listener.take() {
             let shared = Arc::clone(&self.shared);
-            *lock(&self.accepting) = Some(actix_rt::spawn(listener.run(shared, routes)));
+            self.accepting = Some(actix_rt::spawn(listener.run(shared, routes)));
         }
     }
 
@@ -213,8 +214,8 @@ impl Bridge {
     }
 
     /// What happens at the bridge. There is one receiver, for the first who asks.
-    pub fn events(&self) -> Option<mpsc::Receiver<BridgeEvent>> {
-        lock(&self.events).take()
+    pub fn events(&mut self) -> Option<mpsc::Receiver<BridgeEvent>> {
+        self.events.take()
     }
 
     /// What was counted; it can be read on any thread.
@@ -224,8 +225,7 @@ impl Bridge {
 
     /// Closes the port and all connections. What was queued for peers and not yet written is lost.
     pub async fn stop(self) {
-        let accepting = lock(&self.accepting).take();
-        if let Some(accepting) = accepting {
+        if let Some(accepting) = self.accepting {
             accepting.abort();
             // It ends as cancelled; what matters is that the port is free then.
             let _ = accepting.await;

@@ -9,7 +9,7 @@
 //! let me = MemberId { node: NodeId(1), incarnation: Incarnation(0x5eed) };
 //! let peers = BTreeMap::from([(NodeId(2), "10.0.0.2:2580".to_owned())]);
 //! let listen = ([127, 0, 0, 1], 2580).into();
-//! let bridge = Bridge::bind(BridgeOptions::new(me, life, listen, peers))?;
+//! let mut bridge = Bridge::bind(BridgeOptions::new(me, life, listen, peers))?;
 //! let routes = Arc::new(bridge.routes(own_actors));
 //! bridge.accept(Arc::clone(&routes));
 //! # Ok(bridge)

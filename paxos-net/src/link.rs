@@ -13,7 +13,6 @@ use crate::wire::{MAIL, NOTICE_BYTES_MAX, PING, PONG};
 use actix::prelude::*;
 use paxos_actors::Envelope;
 use paxos_core::{NodeId, Packet};
-use rand::RngExt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -161,7 +160,7 @@ impl Link {
 
     /// Dials again after a time between half the backoff and all of it, then doubles the backoff.
     fn retry(&mut self, ctx: &mut Context<Link>) {
-        let wait = self.backoff.mul_f64(rand::rng().random_range(0.5..=1.0));
+        let wait = self.backoff.mul_f64(rand::random_range(0.5..=1.0));
         self.backoff = (self.backoff * 2).min(self.shared.options.patience.backoff_max);
         ctx.run_later(wait, |link, ctx| link.dial(ctx));
     }

@@ -1,13 +1,11 @@
 //! Where the nodes of a cluster keep their logs.
 
-use crate::log::{Log, LogEvent};
+use crate::log::Log;
 use crate::wal::{FileDisk, MemoryLog, Wal, WalError, WalOptions};
-use actix::Recipient;
 use paxos_core::{Incarnation, Limits, MemberId, NodeId, Record};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// What opens a node's log, at each start of the node.
 pub(super) type OpenLog = Box<dyn Fn(NodeId) -> Box<dyn Log<Record>>>;
@@ -15,7 +13,7 @@ pub(super) type OpenLog = Box<dyn Fn(NodeId) -> Box<dyn Log<Record>>>;
 /// Where the nodes of a cluster keep their logs.
 pub(super) enum Logs {
     /// In memory, for as long as the cluster lives.
-    Memory(RefCell<BTreeMap<NodeId, SharedLog>>),
+    Memory(RefCell<BTreeMap<NodeId, MemoryLog<Record>>>),
     /// In this directory: one below it for each node.
     Directory(PathBuf),
     /// Wherever this opens them.
@@ -49,19 +47,5 @@ impl Logs {
             }
             Logs::Opened(open) => Ok((member, open(node))),
         }
-    }
-}
-
-/// A log in memory that outlives the node that writes it.
-#[derive(Clone, Default)]
-pub(super) struct SharedLog(Arc<Mutex<MemoryLog<Record>>>);
-
-impl Log<Record> for SharedLog {
-    fn open(&mut self, epoch: u64, events: Recipient<LogEvent<Record>>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).open(epoch, events);
-    }
-
-    fn append(&mut self, epoch: u64, records: Vec<Record>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).append(epoch, records);
     }
 }

@@ -163,7 +163,7 @@ pub fn free_address() -> SocketAddr {
 impl Node {
     pub fn start(options: BridgeOptions) -> Node {
         let node = options.me.node;
-        let bridge = Bridge::bind(options).unwrap();
+        let mut bridge = Bridge::bind(options).unwrap();
         let (sender, mail) = mpsc::unbounded_channel();
         let collector = Collector(sender).start();
         collector.do_send(Capacity);

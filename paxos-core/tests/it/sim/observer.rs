@@ -1,11 +1,12 @@
 //! One who sees everything: every durable record, and all mail as it leaves. It counts votes for
 //! itself, and holds the roles to the invariants of the design.
 
+use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Configuration, Entry, LearnerMsg, MemberId, NodeId, Outgoing, Packet,
-    ProposerMsg, Quorums, Record, Slot, SlotRange,
+    AcceptorMsg, Ballot, Body, Configuration, Entry, LearnerMsg, MemberId, NodeId, Outgoing,
+    Packet, ProposerMsg, Quorums, Record, Slot, SlotRange,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
 pub struct Observer {
@@ -20,6 +21,10 @@ pub struct Observer {
     acceptors: BTreeMap<NodeId, Durable>,
     /// What the state is after each slot, as the first learner there had it.
     digests: BTreeMap<Slot, u64>,
+    /// The values of all commands that were chosen.
+    values: BTreeSet<Bytes>,
+    /// Some acceptor has durably forgotten the slots below.
+    trimmed: Slot,
     roster: Option<Configuration>,
 }
 
@@ -42,6 +47,8 @@ impl Observer {
             chosen: BTreeMap::new(),
             acceptors: BTreeMap::new(),
             digests: BTreeMap::new(),
+            values: BTreeSet::new(),
+            trimmed: Slot::ZERO,
             roster: None,
         }
     }
@@ -65,15 +72,23 @@ impl Observer {
                 let first = self.roster.get_or_insert_with(|| roster.clone());
                 assert_eq!(first, roster, "R23: two rosters");
             }
-            Record::Chosen { ballot, slots } => self.is_chosen(*ballot, *slots),
+            Record::Chosen { ballot, slots } => {
+                self.invariant_6_who_counts_is_right(*ballot, *slots)
+            }
             Record::Learned { slot, entry } => self.holds(*slot, entry),
-            Record::Formed | Record::Trimmed { .. } => {}
+            Record::Trimmed { below } => self.trimmed = self.trimmed.max(*below),
+            Record::Formed => {}
         }
     }
 
     fn invariant_1_one_entry_per_slot(&mut self, slot: Slot, ballot: Ballot, entry: &Entry) {
         let (_, first) = self.chosen.entry(slot).or_insert_with(|| (ballot, entry.clone()));
         assert_eq!(first, entry, "invariant 1: two entries are chosen at slot {slot}");
+        for command in entry.commands.iter() {
+            if let Body::Run { value, .. } = &command.body {
+                self.values.insert(value.clone());
+            }
+        }
     }
 
     /// An acceptor runs again with this promise.
@@ -88,7 +103,7 @@ impl Observer {
             Packet::Acceptor(msg) => self.asked_of_acceptor(from, boot, msg),
             Packet::Proposer(msg) => self.invariant_3_nothing_volatile_is_told(from, msg),
             Packet::Learner(LearnerMsg::Chosen { ballot, slots }) => {
-                self.is_chosen(*ballot, *slots);
+                self.invariant_6_who_counts_is_right(*ballot, *slots);
             }
             Packet::Learner(LearnerMsg::Entries(entries)) => {
                 for (slot, entry) in (entries.from.0..).zip(&entries.entries) {
@@ -109,9 +124,12 @@ impl Observer {
                 let first = self.proposed.entry((*ballot, *slot)).or_insert(entry.clone());
                 assert_eq!(first, entry, "R1: {ballot} proposes two entries at slot {slot}");
                 self.invariant_5_chosen_is_proposed_again(*ballot, *slot, entry);
-                self.is_chosen(*ballot, *chosen);
+                self.invariant_9_trimmed_is_not_proposed(*slot);
+                self.invariant_6_who_counts_is_right(*ballot, *chosen);
             }
-            AcceptorMsg::Heartbeat { ballot, chosen, .. } => self.is_chosen(*ballot, *chosen),
+            AcceptorMsg::Heartbeat { ballot, chosen, .. } => {
+                self.invariant_6_who_counts_is_right(*ballot, *chosen)
+            }
             AcceptorMsg::Entries(entries) => {
                 for (slot, entry) in (entries.from.0..).zip(&entries.entries) {
                     self.holds(Slot(slot), entry);
@@ -169,9 +187,23 @@ impl Observer {
         }
     }
 
-    /// Invariant 6: who says that slots are chosen has counted votes of members, once each, in one
-    /// ballot; so there are as many.
-    fn is_chosen(&self, ballot: Ballot, slots: SlotRange) {
+    fn invariant_9_trimmed_is_not_proposed(&self, slot: Slot) {
+        assert!(slot >= self.trimmed, "invariant 9: {slot} is proposed, and was trimmed");
+    }
+
+    /// A learner's state, however it came by it, is never replaced by an older one.
+    pub fn invariant_10_state_never_goes_back(&self, node: NodeId, before: Slot, now: Slot) {
+        assert!(now >= before, "invariant 10: the state of n{node} fell from {before} to {now}");
+    }
+
+    /// What a client is told was applied is chosen, durably, by a quorum. By invariant 1 it stays.
+    pub fn invariant_11_acknowledged_is_chosen(&self, value: &Bytes) {
+        assert!(self.values.contains(value), "invariant 11: {value:?} is told and not chosen");
+    }
+
+    /// Who says that slots are chosen has counted votes of members, once each, in one ballot; so
+    /// there are as many.
+    fn invariant_6_who_counts_is_right(&self, ballot: Ballot, slots: SlotRange) {
         for slot in (slots.from.0..slots.below.0).map(Slot) {
             assert!(
                 self.chosen.contains_key(&slot),

@@ -301,9 +301,11 @@ impl World {
         let mut out = Output::new();
         let before = process.learner.applied_below();
         step(&mut process.learner, &mut out);
-        if process.learner.applied_below() > before {
-            let LearnerStatus { applied_below, digest, .. } = process.learner.status();
-            self.observer.invariant_8_applied(self.nodes[i].me.node, applied_below, digest);
+        let (node, applied_below) = (process.learner.me().node, process.learner.applied_below());
+        self.observer.invariant_10_state_never_goes_back(node, before, applied_below);
+        if applied_below > before {
+            let digest = process.learner.status().digest;
+            self.observer.invariant_8_applied(node, applied_below, digest);
         }
         self.post(i, out.mail);
     }
@@ -315,6 +317,10 @@ impl World {
         let me = client.me();
         for (id, outcome) in client.finished() {
             if let Some(at) = open.remove(&id) {
+                let Seen { key, number, .. } = self.history.calls[at];
+                if let (Some(number), Outcome::Done(_)) = (number, &outcome) {
+                    self.observer.invariant_11_acknowledged_is_chosen(&append(key, number));
+                }
                 self.history.calls[at].ended = Some((self.now, outcome));
             }
         }

@@ -4,7 +4,7 @@ use super::TimingArgs;
 use super::failure::Failure;
 use super::logging::LogArgs;
 use super::prompt;
-use super::serve::Stopped;
+use super::serve::{Stopped, abort_on_panic};
 use clap::{Args, value_parser};
 use paxos_core::Timing;
 use paxos_kv::KvClient;
@@ -35,6 +35,7 @@ pub(super) struct DevArgs {
 pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
     let timing = args.timing.timing()?;
     args.log.start("warn");
+    abort_on_panic();
     let ports = (0..args.nodes).map(|place| FIRST_PORT + place * PORT_STEP);
     let listen_client = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
     let options = LocalOptions { data_dir: args.data_dir, listen_client, timing };

@@ -49,6 +49,7 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         timing: args.timing.timing()?,
     };
     args.log.start("info");
+    abort_on_panic();
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
         let mut server = Server::start(options).await?;
@@ -65,6 +66,17 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         server.stop().await;
         Ok(())
     })
+}
+
+/// A role that panicked has found its own state broken, and a half-dead node is worse than a dead
+/// one.
+pub(super) fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        eprintln!("error: this is a bug; what is in the log is sound: start the node again");
+        std::process::abort();
+    }));
 }
 
 /// Somebody wants the process to end: SIGINT or SIGTERM.
