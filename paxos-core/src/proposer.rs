@@ -230,13 +230,18 @@ impl Role for Proposer {
             }
             ProposerMsg::Reject { ballot, promised } => {
                 common.see(promised);
-                // One `Reject` does not depose a leader that a quorum still answers (R10).
-                if let Stance::Campaign(campaign) = &self.stance
-                    && campaign.asked() == Some(ballot)
-                    && promised > ballot
-                {
-                    common.failures += 1;
-                    self.stance = Stance::Follow(Follow::back_off(common, now));
+                match &mut self.stance {
+                    Stance::Campaign(campaign)
+                        if campaign.asked() == Some(ballot) && promised > ballot =>
+                    {
+                        common.failures += 1;
+                        self.stance = Stance::Follow(Follow::back_off(common, now));
+                    }
+                    // One `Reject` does not depose a leader that a quorum still answers (R10).
+                    Stance::Lead(lead) if lead.ballot() == ballot && promised > ballot => {
+                        lead.outbid(common, now, from);
+                    }
+                    _ => {}
                 }
             }
             ProposerMsg::Accepted { ballot, slots } => {

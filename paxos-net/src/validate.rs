@@ -194,7 +194,9 @@ fn entry(e: &Entry) -> Result<(), Unsound> {
     commands(&e.commands)
 }
 
-fn commands(commands: &[Command]) -> Result<(), Unsound> {
+/// Whether a sound client can have proposed these. Whoever takes commands from clients asks this
+/// first: what gets into an entry must be such that every peer takes it.
+pub fn commands(commands: &[Command]) -> Result<(), Unsound> {
     items(commands.len())?;
     commands.iter().try_for_each(|command| match &command.body {
         Body::Register { .. } => Ok(()),

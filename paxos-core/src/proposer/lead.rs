@@ -1,6 +1,7 @@
 //! Leading: phase 2 for one slot after another, many in flight.
 
 use super::Stance;
+use super::campaign::Campaign;
 use super::common::Common;
 use super::follow::Follow;
 use super::promises::Adopted;
@@ -37,6 +38,8 @@ pub(super) struct Lead {
     moved_at: Now,
     /// When an acceptor last said that it holds all below `begin` as chosen.
     held_at: Now,
+    /// Since when a member is known to have promised a higher ballot: it votes no more in this one.
+    outbid_at: Option<Now>,
     /// Log time is `log_time_ms` at `led_at`, and passes as the clock does (R18).
     log_time_ms: u64,
     led_at: Now,
@@ -73,6 +76,7 @@ impl Lead {
             beat_at: now,
             moved_at: now,
             held_at: now,
+            outbid_at: None,
             log_time_ms: adopted.log_time_ms.max(common.log_time_ms),
             led_at: now,
             applied_below: common.applied_below,
@@ -171,6 +175,13 @@ impl Lead {
         self.send_due_round(common, now, out);
     }
 
+    /// An acceptor has promised a higher ballot.
+    pub(super) fn outbid(&mut self, common: &Common, now: Now, from: MemberId) {
+        if common.bit(from) != 0 {
+            self.outbid_at.get_or_insert(now);
+        }
+    }
+
     /// R12: captured now, not below what the election adopted; sent when a later round confirms it.
     pub(super) fn ask_read_index(
         &mut self,
@@ -202,6 +213,11 @@ impl Lead {
         if !answered || !moves {
             // R10: silent at once. The ballot is over; the queue stays for the next leader.
             return Some(Stance::Follow(Follow::nobody(common, now)));
+        }
+        if self.outbid_at.is_some_and(|at| now.since(at) > PATIENCE * timeout) {
+            // Whoever outbid this leader does not lead, and the member waits for a ballot that it
+            // may vote in: until then one failure less is survived.
+            return Some(Stance::Campaign(Campaign::poll(common, now, out)));
         }
         let heartbeat = common.options.timing.heartbeat_us();
         if now.since(self.beat_at) >= heartbeat {

@@ -14,6 +14,7 @@ mod first_start;
 mod leadership;
 mod log_time;
 mod new_leader;
+mod outbid;
 mod promises;
 mod reads;
 mod steady;

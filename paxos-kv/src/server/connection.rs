@@ -8,6 +8,7 @@ use bytes::Bytes;
 use paxos_actors::Posted;
 use paxos_core::{Body, ClientMsg, Command, LearnerMsg, Limits, Outgoing, ProposerMsg, Reply};
 use paxos_net::frame::{FrameError, FrameReader, FrameWriter};
+use paxos_net::validate::{self, Unsound};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -68,6 +69,9 @@ enum End {
     Io(#[from] io::Error),
     #[error(transparent)]
     Frame(#[from] FrameError),
+    /// In an entry it would be refused by every peer, for ever.
+    #[error(transparent)]
+    Unsound(#[from] Unsound),
 }
 
 /// Serves one connection until it ends.
@@ -193,6 +197,7 @@ impl Connection<'_> {
         while let Some(request) = self.next()? {
             match request {
                 Request::Propose(proposed) => {
+                    validate::commands(&proposed)?;
                     commands.extend(proposed.into_iter().filter_map(|command| self.admit(command)));
                 }
                 Request::Read { id, query } => self.read_state(id, query),
@@ -288,7 +293,7 @@ impl Connection<'_> {
         let refused = match end {
             End::Closed | End::Stopping | End::Slow | End::Io(_) => return,
             End::Version(_) => Refused::Version(VERSION),
-            End::Silent | End::Kind(_) | End::Turn | End::Frame(_) => {
+            End::Silent | End::Kind(_) | End::Turn | End::Frame(_) | End::Unsound(_) => {
                 Refused::Unreadable(end.to_string())
             }
         };

@@ -1,6 +1,11 @@
 //! Clusters of real processes.
 
 use crate::support::{Processes, paxos_kv, paxos_kv_with, until};
+use bytes::Bytes;
+use paxos_core::{Body, Command, NodeId, SessionId, Slot};
+use paxos_kv::Op;
+use paxos_kv::wire::{REQUEST, Request, VERSION};
+use paxos_net::FrameWriter;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -174,4 +179,31 @@ fn garbage_on_the_client_port_cuts_the_connection_and_nothing_else() {
     until("the node has said so", || cluster.said(1).contains("cut a client connection"));
     assert!(!cluster.said(1).contains("panicked"), "{}", cluster.said(1));
     assert_eq!(cluster.run(&["get", "first"]).stdout, "0\n");
+}
+
+/// An entry with such numbers would cut the link to every peer that it is sent to, in each ballot
+/// anew, and in each promise that tells of it.
+#[test]
+fn numbers_that_no_peer_believes_come_no_further_than_the_client_port() {
+    let cluster = Processes::started(2);
+    let value = Op::Put { key: "k".into(), value: "v".into() }.encode().unwrap();
+    let run = |session: u64, sequence, acked_below| {
+        let session = SessionId { slot: Slot(session), index: 0 };
+        Body::Run { session, sequence, acked_below, value: Bytes::clone(&value) }
+    };
+    let absurd = [run(0, u64::MAX, 0), run(0, 0, u64::MAX), run(u64::MAX, 0, 0)];
+    let both = cluster.clients.iter().flat_map(|port| absurd.iter().map(move |body| (port, body)));
+    for (port, body) in both {
+        let mut writer = FrameWriter::new(1 << 21);
+        let command = Command { client: NodeId(1), learner: NodeId(1), body: body.clone() };
+        writer.push(REQUEST, &Request::Hello { version: VERSION }).unwrap();
+        writer.push(REQUEST, &Request::Propose(vec![command])).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", *port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(writer.bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(String::from_utf8_lossy(&answer).contains("absurd"), "{answer:?}");
+    }
+    assert_eq!(cluster.run(&["put", "after", "it"]).code, 0);
 }

@@ -16,6 +16,8 @@ const FAULTS: u64 = 22;
 /// The node of the first client.
 const CLIENTS: u64 = 101;
 const TICK_US: u64 = 10_000;
+/// Where clocks begin.
+const CLOCKS: [u64; 3] = [0, 7_000_000_000_000, u64::MAX / 2];
 
 pub struct World {
     seed: u64,
@@ -105,6 +107,11 @@ impl World {
             entry_bytes_max: [100, 1_000, 1 << 20][rng.between(0, 3) as usize],
             fed_slots_max: [2, 64, 4096][rng.between(0, 3) as usize],
             session_ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
+            queue_bytes_max: [150, 400, 64 << 20][rng.between(0, 3) as usize],
+            reads_max: [2, 65_536][rng.between(0, 2) as usize],
+            sessions_max: [6, 100_000][rng.between(0, 2) as usize],
+            fed_bytes_max: [100, 64 << 20][rng.between(0, 2) as usize],
+            session_window: [2, 1024][rng.between(0, 2) as usize],
             ..Limits::default()
         };
         let node = |&node: &NodeId| Node {
@@ -217,9 +224,10 @@ impl World {
         self.next_event += 1;
     }
 
-    /// The time as node `i` has it: its clock is up to a tenth too slow or too fast.
+    /// The time as node `i` has it: its clock began somewhere, and is up to a tenth too slow or too
+    /// fast.
     fn clock(&self, i: usize) -> Now {
-        Now(self.now * (900 + self.nodes[i].drift) / 1000)
+        Now(CLOCKS[i % 3] + self.now * (900 + self.nodes[i].drift) / 1000)
     }
 
     fn tick(&mut self, i: usize) {
@@ -423,7 +431,13 @@ impl World {
 
     fn send(&mut self, from: MemberId, mail: Outgoing, boot: Option<u64>) {
         let boot = boot.filter(|_| mail.to == from.node);
-        for delay in self.network.send(from.node, mail.to, &mut self.rng) {
+        let mut arrivals = self.network.send(from.node, mail.to, &mut self.rng);
+        // A client counts refusals against attempts, as a route allows: at most once.
+        if matches!(mail.packet, Packet::Proposer(ProposerMsg::Propose { .. }) | Packet::Client(_))
+        {
+            arrivals.truncate(1);
+        }
+        for delay in arrivals {
             self.after(delay, Event::Mail { from, mail: mail.clone(), boot });
         }
     }
