@@ -73,7 +73,7 @@ enum Phase {
 pub struct Dropped {
     /// The log was not replayed yet, or the actor was stopping.
     pub not_running: u64,
-    /// The log was behind by more than [`Limits::log_backlog_max`] records.
+    /// The log was behind by more than [`Limits::log_backlog_max`].
     pub overload: u64,
 }
 
@@ -161,7 +161,7 @@ impl<R: Hosted> Handler<Envelope<R::Msg>> for RoleActor<R> {
     fn handle(&mut self, envelope: Envelope<R::Msg>, _: &mut Context<Self>) {
         if !self.is_running() {
             self.dropped.not_running += 1;
-        } else if self.gate.backlog() > self.limits.log_backlog_max {
+        } else if self.is_overloaded() {
             self.dropped.overload += 1;
         } else {
             let Envelope { from, msg, .. } = envelope;
@@ -297,6 +297,12 @@ impl<R: Hosted> RoleActor<R> {
 
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.phase, Phase::Running) && !self.has_ended()
+    }
+
+    /// The log is behind: by records, or by mail of steps that had none of their own.
+    fn is_overloaded(&self) -> bool {
+        let held = self.gate.held() as u64;
+        self.gate.backlog().max(held) > self.limits.log_backlog_max
     }
 
     /// A mailbox is drained before the future that ends this actor is looked at.

@@ -267,7 +267,7 @@ pub struct Limits {
     pub calls_max: usize,
     /// Messages in an actor's mailbox.
     pub mailbox_max: usize,
-    /// Records handed to the log and not yet durable.
+    /// Records handed to the log and not yet durable, and messages that wait for them.
     pub log_backlog_max: u64,
 }
 

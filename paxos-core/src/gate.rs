@@ -11,12 +11,13 @@ pub struct Gate {
     appended: u64,
     durable: u64,
     held: VecDeque<(u64, Vec<Outgoing>)>,
+    held_count: usize,
 }
 
 impl Gate {
     /// A gate over a log that holds `lsn` durable records.
     pub fn new(lsn: u64) -> Gate {
-        Gate { appended: lsn, durable: lsn, held: VecDeque::new() }
+        Gate { appended: lsn, durable: lsn, held: VecDeque::new(), held_count: 0 }
     }
 
     /// Takes one step's output. Gives back the batch to append, and the mail that is free to go:
@@ -28,6 +29,7 @@ impl Gate {
         if self.appended == self.durable || planted!(ToldBeforeDurable) {
             free.extend(mail);
         } else if !mail.is_empty() {
+            self.held_count += mail.len();
             match self.held.back_mut() {
                 Some((lsn, held)) if *lsn == self.appended => held.extend(mail),
                 _ => self.held.push_back((self.appended, mail)),
@@ -47,6 +49,7 @@ impl Gate {
         while self.held.front().is_some_and(|(at, _)| *at <= self.durable) {
             free.extend(self.held.pop_front().into_iter().flat_map(|(_, mail)| mail));
         }
+        self.held_count -= free.len();
         free
     }
 
@@ -63,5 +66,10 @@ impl Gate {
     /// Records appended and not yet durable.
     pub fn backlog(&self) -> u64 {
         self.appended - self.durable
+    }
+
+    /// Messages held back.
+    pub fn held(&self) -> usize {
+        self.held_count
     }
 }

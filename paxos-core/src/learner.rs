@@ -324,6 +324,7 @@ impl<S: StateMachine> Role for Learner<S> {
             out.send(self.options.proposer, ProposerMsg::AskReadIndex { learner, id, hops: 0 });
         }
         self.reads.give_up(now, 20 * self.options.timing.election_timeout_us());
+        self.ask_read_index(now, out);
     }
 
     fn replay(&mut self, record: NoRecord) {

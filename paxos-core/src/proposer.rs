@@ -171,6 +171,21 @@ impl Proposer {
         }
     }
 
+    /// A member has promised `promised`, and so refused `ballot`.
+    fn rejected(&mut self, now: Now, ballot: Ballot, promised: Ballot) {
+        let common = &mut self.common;
+        common.see(promised);
+        match &mut self.stance {
+            Stance::Campaign(campaign) if campaign.asked() == Some(ballot) && promised > ballot => {
+                common.failures += 1;
+                self.stance = Stance::Follow(Follow::back_off(common, now));
+            }
+            // One `Reject` does not depose a leader that a quorum still answers (R10).
+            Stance::Lead(lead) if lead.ballot() == ballot && promised > ballot => lead.outbid(now),
+            _ => {}
+        }
+    }
+
     fn ask_roster(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let patience = self.common.options.timing.heartbeat_us();
         if self.common.asked_at.is_none_or(|at| now.since(at) >= patience) {
@@ -213,7 +228,7 @@ impl Role for Proposer {
                     }
                 }
             }
-            ProposerMsg::Polled { attempt, consent, promised } => {
+            ProposerMsg::Polled { attempt, consent, promised } if common.bit(from) != 0 => {
                 common.see(promised);
                 if let Stance::Campaign(campaign) = &mut self.stance
                     && consent
@@ -228,21 +243,8 @@ impl Role for Proposer {
                     self.stance = next;
                 }
             }
-            ProposerMsg::Reject { ballot, promised } => {
-                common.see(promised);
-                match &mut self.stance {
-                    Stance::Campaign(campaign)
-                        if campaign.asked() == Some(ballot) && promised > ballot =>
-                    {
-                        common.failures += 1;
-                        self.stance = Stance::Follow(Follow::back_off(common, now));
-                    }
-                    // One `Reject` does not depose a leader that a quorum still answers (R10).
-                    Stance::Lead(lead) if lead.ballot() == ballot && promised > ballot => {
-                        lead.outbid(common, now, from);
-                    }
-                    _ => {}
-                }
+            ProposerMsg::Reject { ballot, promised } if common.bit(from) != 0 => {
+                self.rejected(now, ballot, promised);
             }
             ProposerMsg::Accepted { ballot, slots } => {
                 if let Stance::Lead(lead) = &mut self.stance
@@ -258,6 +260,8 @@ impl Role for Proposer {
                     lead.acked(common, now, from, round, chosen_below, out);
                 }
             }
+            // From one who is no member: it says nothing of any quorum.
+            ProposerMsg::Polled { .. } | ProposerMsg::Reject { .. } => {}
         }
     }
 

@@ -176,10 +176,8 @@ impl Lead {
     }
 
     /// An acceptor has promised a higher ballot.
-    pub(super) fn outbid(&mut self, common: &Common, now: Now, from: MemberId) {
-        if common.bit(from) != 0 {
-            self.outbid_at.get_or_insert(now);
-        }
+    pub(super) fn outbid(&mut self, now: Now) {
+        self.outbid_at.get_or_insert(now);
     }
 
     /// R12: captured now, not below what the election adopted; sent when a later round confirms it.

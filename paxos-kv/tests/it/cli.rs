@@ -20,6 +20,9 @@ fn wrong_usage_exits_with_2_and_says_what_is_wrong() {
         (of(&["cas", "k", "new"]), "--expect"),
         (of(&["cas", "k", "--absent", "--version", "3", "new"]), "cannot be used with"),
         (of(&["get", "k", "-o", "yaml"]), "plain"),
+        (of(&["get", "k", "--endpoints", ""]), "is not HOST:PORT"),
+        (of(&["get", "k", "--endpoints", "localhost"]), "\"localhost\" is not HOST:PORT"),
+        (of(&["get", "k", "--endpoints", "http://127.0.0.1:1"]), "is not HOST:PORT"),
         (serve(&[]), "--initial-cluster"),
         (serve(&["--initial-cluster", "1"]), "NODE=HOST:PORT"),
         (serve(&["--initial-cluster", "one=127.0.0.1:1"]), "not a node's number"),
@@ -75,14 +78,23 @@ fn a_port_in_use_is_one_clear_error() {
 #[test]
 fn no_cluster_is_one_clear_error() {
     let endpoints = format!("127.0.0.1:{},127.0.0.1:{}", closed_port(), closed_port());
-    for args in [
+    let commands = [
         &["put", "k", "v"][..],
         &["get", "k"],
         &["del", "k"],
         &["cas", "k", "--absent", "v"],
         &["status"],
-    ] {
-        let run = paxos_kv(&[args, &["--endpoints", &endpoints]].concat());
+    ];
+    // Each waits a while for the cluster to listen: they wait together.
+    let runs = commands.map(|args| {
+        let args = [args, &["--endpoints", &endpoints]].concat().join(" ");
+        std::thread::spawn(move || {
+            let run = paxos_kv(&args.split(' ').collect::<Vec<_>>());
+            (args, run)
+        })
+    });
+    for run in runs {
+        let (args, run) = run.join().unwrap();
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{args:?}");
         assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
         assert!(run.stderr.starts_with("error: no endpoint can be reached"), "{run:?}");

@@ -54,6 +54,16 @@ fn three_processes_survive_the_kill_of_their_leader() {
 }
 
 #[test]
+fn a_command_waits_for_nodes_that_do_not_listen_yet() {
+    let mut cluster = Processes::new(1);
+    let endpoints = cluster.endpoints();
+    let put = std::thread::spawn(move || paxos_kv(&["put", "k", "v", "--endpoints", &endpoints]));
+    cluster.start(1);
+    let run = put.join().unwrap();
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+}
+
+#[test]
 fn each_command_prints_what_came_of_it() {
     let cluster = Processes::started(1);
     let ok = |args: &[&str]| {

@@ -13,7 +13,13 @@ use self::failure::Failure;
 use self::print::Format;
 use clap::{Args, Parser, Subcommand};
 use paxos_core::Timing;
-use paxos_kv::KvClient;
+use paxos_kv::{KvClient, KvError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a cluster that has just been started may take to listen, and how often it is tried.
+const LISTENS_WITHIN: Duration = Duration::from_secs(2);
+const TRY_AGAIN: Duration = Duration::from_millis(50);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +70,7 @@ struct Remote<A: Args> {
         env = "PAXOS_KV_ENDPOINTS",
         value_name = "HOST:PORT,…",
         value_delimiter = ',',
+        value_parser = endpoint,
         default_value = "127.0.0.1:2579"
     )]
     endpoints: Vec<String>,
@@ -108,8 +115,35 @@ impl<A: Args> Remote<A> {
         let Remote { action: args, endpoints, output } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         runtime.block_on(async {
-            let client = KvClient::connect(endpoints).await?;
+            let client = connect(endpoints).await?;
             action(args).run(&client, output).await
         })
     }
+}
+
+/// Whoever starts nodes and goes on at once, as a script does, need not sleep in between.
+async fn connect(endpoints: Vec<String>) -> Result<KvClient, KvError> {
+    let began = Instant::now();
+    loop {
+        match KvClient::connect(endpoints.clone()).await {
+            // Nothing else runs on this thread.
+            Err(KvError::Unavailable(_)) if began.elapsed() < LISTENS_WITHIN => {
+                thread::sleep(TRY_AGAIN);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    match is_host_port(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("\"{text}\" is not HOST:PORT, as in 127.0.0.1:2579")),
+    }
+}
+
+/// Whether it can be an address. That of a web page, for one, cannot.
+fn is_host_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
 }

@@ -12,11 +12,11 @@ use std::io::{self, Write};
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// The bare value, or one line.
+    /// The bare value and a newline, or one line.
     Plain,
-    /// One JSON object.
+    /// One JSON object; bytes that are not UTF-8 become {"base64": …}.
     Json,
-    /// Columns.
+    /// Columns; control characters are escaped.
     Table,
 }
 

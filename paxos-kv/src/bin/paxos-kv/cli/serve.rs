@@ -1,8 +1,8 @@
 //! `paxos-kv serve`: one node of a cluster.
 
-use super::TimingArgs;
 use super::failure::Failure;
 use super::logging::LogArgs;
+use super::{TimingArgs, is_host_port};
 use clap::Args;
 use paxos_core::NodeId;
 use paxos_kv::server::{Server, ServerOptions};
@@ -108,8 +108,7 @@ fn cluster(text: &str) -> Result<Cluster, String> {
         let (node, address) =
             part.split_once('=').ok_or_else(|| format!("\"{part}\" is not NODE=HOST:PORT"))?;
         let id = node.trim().parse().map_err(|_| format!("\"{node}\" is not a node's number"))?;
-        let port = address.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
-        if !matches!(port, Some((host, Ok(_))) if !host.is_empty()) {
+        if !is_host_port(address) {
             return Err(format!("\"{address}\" is not HOST:PORT"));
         }
         if nodes.insert(NodeId(id), address.to_owned()).is_some() {
