@@ -46,6 +46,8 @@ pub(super) struct Outbound {
     closed: Cell<bool>,
     /// More waits than may.
     overrun: Cell<bool>,
+    /// Questions for the status that are under way.
+    status_asked: Cell<u64>,
 }
 
 /// Why a connection ended.
@@ -260,13 +262,22 @@ impl Connection<'_> {
         }
     }
 
+    /// What is asked while an answer is made gets the same one: a client that asks on and on must
+    /// not make this node hold a task for each question.
     fn tell_status(&self) {
+        let asked = &self.outbound.status_asked;
+        if asked.replace(asked.get() + 1) > 0 {
+            return;
+        }
         let (back, outbound) = (Rc::clone(self.back), Rc::clone(self.outbound));
         actix_rt::spawn(async move {
             let mut status = back.inspector.status().await;
             let open = back.shared.desk.borrow().len();
             status.counters.clients = back.shared.counters.read(open);
-            outbound.push(&Response::Status(Box::new(status)));
+            let response = Response::Status(Box::new(status));
+            for _ in 0..outbound.status_asked.replace(0) {
+                outbound.push(&response);
+            }
         });
     }
 
@@ -309,6 +320,7 @@ impl Outbound {
             wake: Notify::new(),
             closed: Cell::new(false),
             overrun: Cell::new(false),
+            status_asked: Cell::new(0),
         }
     }
 
