@@ -1,6 +1,6 @@
 //! The proposer: takes commands, follows a leader, and becomes one when it must.
 //!
-//! Open [`Stance`] first: what a proposer does at a time is one variant, which owns its data
+//! Open `Stance` first: what a proposer does at a time is one variant, which owns its data
 //! ("Paxos Made Moderately Complex": scouts and commanders).
 
 mod campaign;
@@ -20,6 +20,7 @@ use crate::entry::Command;
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
 use crate::role::{NoRecord, Output, Role};
 use crate::slot::Slot;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Mail between proposers is forwarded at most this often.
@@ -70,7 +71,7 @@ pub struct Proposer {
 enum Stance {
     Follow(Follow),
     Campaign(Campaign),
-    Lead(Lead),
+    Lead(Box<Lead>),
 }
 
 impl Proposer {

@@ -10,6 +10,7 @@ use crate::config::Now;
 use crate::message::{AcceptorMsg, PromisePart};
 use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output};
+use alloc::boxed::Box;
 
 #[derive(Debug)]
 pub(super) struct Campaign {
@@ -100,7 +101,7 @@ impl Campaign {
             return Some(Stance::Follow(Follow::back_off(common, now)));
         }
         common.failures = 0;
-        Some(Stance::Lead(Lead::begin(common, now, ballot, adopted, out)))
+        Some(Stance::Lead(Box::new(Lead::begin(common, now, ballot, adopted, out))))
     }
 
     pub(super) fn tick(
