@@ -206,9 +206,15 @@ impl<S: StateMachine> Learner<S> {
         out.send(self.options.proposer, progress);
     }
 
+    /// Answers reads, about as many bytes as one part may have: a question is small, and its answer
+    /// may not be. What is left is answered with the next step, a tick at the latest.
     fn answer_reads(&mut self, out: &mut Output<NoRecord>) {
-        for read in self.reads.ready(self.applied_below) {
+        let mut bytes = 0;
+        while bytes < self.options.limits.part_bytes_max
+            && let Some(read) = self.reads.next_ready(self.applied_below)
+        {
             let result = self.state.query(&read.query);
+            bytes += result.len();
             out.send(read.client, ClientMsg::ReadReply { id: read.id, result });
         }
     }
@@ -324,6 +330,7 @@ impl<S: StateMachine> Role for Learner<S> {
             out.send(self.options.proposer, ProposerMsg::AskReadIndex { learner, id, hops: 0 });
         }
         self.reads.give_up(now, 20 * self.options.timing.election_timeout_us());
+        self.answer_reads(out);
         self.ask_read_index(now, out);
     }
 

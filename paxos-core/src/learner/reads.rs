@@ -3,7 +3,7 @@
 use crate::ballot::NodeId;
 use crate::config::{Limits, Now};
 use crate::slot::Slot;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -24,7 +24,7 @@ pub(crate) struct Reads {
     known: BTreeSet<(NodeId, u64)>,
     waiting: Vec<Read>,
     asked: Option<Asked>,
-    indexed: BTreeMap<Slot, Vec<Read>>,
+    indexed: BTreeMap<Slot, VecDeque<Read>>,
     question: u64,
 }
 
@@ -94,19 +94,16 @@ impl Reads {
         }
     }
 
-    /// The reads whose index is applied.
-    pub(crate) fn ready(&mut self, applied_below: Slot) -> Vec<Read> {
-        let mut ready = Vec::new();
-        while let Some(first) = self.indexed.first_entry() {
-            if *first.key() > applied_below {
-                break;
-            }
-            ready.extend(first.remove());
+    /// The next read whose index is applied.
+    pub(crate) fn next_ready(&mut self, applied_below: Slot) -> Option<Read> {
+        let mut first = self.indexed.first_entry().filter(|first| *first.key() <= applied_below)?;
+        let read = first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
         }
-        for read in &ready {
-            self.known.remove(&(read.client, read.id));
-        }
-        ready
+        let read = read?;
+        self.known.remove(&(read.client, read.id));
+        Some(read)
     }
 
     /// Drops reads that are older than any client waits.

@@ -131,7 +131,7 @@ fn in_every_state(check: impl Fn(&World)) {
 /// Runs `check` along 3,000 long duels: three proposers that try again and again, loss,
 /// duplication, reordering, and crashes after which a node knows only what it had stored.
 fn in_long_duels(check: impl Fn(&World)) {
-    let mut decided = 0;
+    let mut settled = 0;
     for seed in 0..3000 {
         let mut rng = Rng::new(seed);
         let mut world = World::new();
@@ -160,11 +160,11 @@ fn in_long_duels(check: impl Fn(&World)) {
             }
             check(&world);
         }
-        decided += usize::from(!world.announced.is_empty());
+        settled += usize::from(!world.announced.is_empty());
     }
     assert!(
-        decided > 500,
-        "only {decided} duels ended: the schedules are too hostile to mean much"
+        settled > 500,
+        "only {settled} duels ended: the schedules are too hostile to mean much"
     );
 }
 

@@ -188,3 +188,43 @@ fn r12_a_lagging_learner_answers_when_it_has_caught_up() {
     let read = ClientMsg::ReadReply { id: 40, result: "x".into() };
     assert_eq!(bench.heard(), vec![(3, read)]);
 }
+
+/// A question is small and its answer may not be: a learner does not make all answers at once.
+///
+/// Three reads share a question, and one answer is already more than one step may make. The index
+/// comes: one is answered, and with each tick another.
+#[test]
+fn r12_many_large_answers_are_made_one_step_after_another() {
+    let mut l = learner(Limits { part_bytes_max: 1, ..Limits::default() });
+    let b = ballot(1, 2);
+    let entries = [entry(0), batch(0, vec![write(session(0, 0), 0, 0, "xyz")])];
+    for (slot, entry) in (0..).zip(entries) {
+        l.hear(1, LearnerMsg::Voted { slot: Slot(slot), vote: Vote { ballot: b, entry } });
+    }
+    l.hear(2, LearnerMsg::Chosen { ballot: b, slots: slots(0, 2) });
+    let client = member(CLIENT.0);
+    let read = |id| LearnerMsg::Read { id, query: Bytes::new() };
+    let question = |out: &Output<NoRecord>| match packet(out) {
+        Some(Packet::Proposer(ProposerMsg::AskReadIndex { id, .. })) => id,
+        _ => panic!("no question in {out:?}"),
+    };
+    let first = question(&l.hear_from(client, read(1)));
+    for id in 2..=4 {
+        assert_eq!(l.hear_from(client, read(id)), silence());
+    }
+    let answered = |out: &Output<NoRecord>| {
+        let replies = out.mail.iter().filter(|mail| mail.to == CLIENT);
+        replies.count()
+    };
+    let index = |id| LearnerMsg::ReadIndex { id, below: Slot(2) };
+    let out = l.hear(2, index(first));
+    assert_eq!(answered(&out), 1);
+    let second = out.mail.iter().find_map(|mail| match mail.packet {
+        Packet::Proposer(ProposerMsg::AskReadIndex { id, .. }) => Some(id),
+        _ => None,
+    });
+    assert_eq!(answered(&l.hear(2, index(second.expect("the others are asked for")))), 1);
+    assert_eq!(answered(&l.tick()), 1);
+    assert_eq!(answered(&l.tick()), 1);
+    assert_eq!(answered(&l.tick()), 0);
+}
