@@ -1,16 +1,20 @@
 //! The acceptor: promises and votes ("Paxos Made Simple", section 2.2), and keeps what was chosen.
 
+mod coverage;
+mod fetching;
 mod held;
 
+use self::coverage::Coverage;
 use self::held::Held;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{ClusterId, Configuration, Layout, Limits, Now, Timing};
 use crate::entry::{Entry, Vote};
-use crate::message::{AcceptorMsg, Entries, LearnerMsg, ProposerMsg, RoleName};
+use crate::message::{AcceptorMsg, LearnerMsg, ProposerMsg, RoleName};
 use crate::record::Record;
 use crate::role::{Outgoing, Output, Role};
 use crate::roster::Formation;
 use crate::slot::{Slot, SlotRange};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// What an acceptor is made with.
@@ -50,6 +54,10 @@ pub struct Acceptor {
     formation: Formation,
     promised: Ballot,
     held: Held,
+    /// What snapshots cover, as learners say.
+    coverage: Coverage,
+    /// Learners that other acceptors should feed, and when they last asked this one.
+    guests: BTreeMap<NodeId, Now>,
     /// Chosen, and not yet in the log: it rides in the next frame, and nobody waits for it (R8).
     unlogged: Vec<Record>,
     /// The latest slots in a row that were voted for in one ballot: what `Accepted` tells.
@@ -71,6 +79,8 @@ impl Acceptor {
             options,
             promised: Ballot::ZERO,
             held: Held::default(),
+            coverage: Coverage::default(),
+            guests: BTreeMap::new(),
             unlogged: Vec::new(),
             run: Default::default(),
             heard: None,
@@ -210,53 +220,21 @@ impl Acceptor {
         }
     }
 
-    fn fetch(&self, from: MemberId, first: Slot, role: RoleName, out: &mut Output<Record>) {
-        let entries = self.held.entries(first, self.options.limits.part_bytes_max);
-        match role {
-            RoleName::Learner => out.send(from.node, LearnerMsg::Entries(entries)),
-            RoleName::Acceptor => out.send(from.node, AcceptorMsg::Entries(entries)),
-            RoleName::Proposer | RoleName::Client => {}
-        }
-    }
-
-    fn fetched(&mut self, now: Now, from: MemberId, fetched: Entries, out: &mut Output<Record>) {
-        let before = self.held.chosen_below();
-        if fetched.from > before {
+    /// R26: forgets what snapshots cover on enough disks. That goes for slots that it missed, too:
+    /// they are chosen, and others may have forgotten them.
+    fn covered(&mut self, from: MemberId, below: Slot, time_ms: u64, out: &mut Output<Record>) {
+        let Some(configuration) = self.formation.configuration() else { return };
+        if below > Slot::MAX || !configuration.has_learner(from) {
             return;
         }
-        let skip = before.since(fetched.from) as usize;
-        for entry in fetched.entries.into_iter().skip(skip) {
-            let slot = self.held.chosen_below();
-            self.record(Record::Learned { slot, entry }, out);
+        self.coverage.note(from.node, below, time_ms);
+        let (mut below, log_time_ms) = self.coverage.trimmable(self.options.me.node, configuration);
+        if planted!(TrimmedUncovered) {
+            below = self.held.chosen_below();
         }
-        self.target = self.target.max(fetched.chosen_below);
-        if self.held.chosen_below() > before {
-            self.fetched_at = now;
-            if self.held.chosen_below() < fetched.chosen_below {
-                self.ask(from.node, out);
-            }
+        if below > self.held.trimmed() {
+            self.record(Record::Trimmed { below, log_time_ms }, out);
         }
-    }
-
-    /// Asks another acceptor for the chosen entries that this one missed.
-    fn fill_holes(&mut self, now: Now, out: &mut Output<Record>) {
-        let patience = self.options.timing.heartbeat_us();
-        if self.target <= self.held.chosen_below() || now.since(self.fetched_at) < patience {
-            return;
-        }
-        let me = self.options.me.node;
-        let others = self.formation.acceptors().iter().filter(|&&node| node != me);
-        let others: Vec<NodeId> = others.copied().collect();
-        if !others.is_empty() {
-            self.fetched_at = now;
-            self.fetches += 1;
-            self.ask(others[self.fetches % others.len()], out);
-        }
-    }
-
-    fn ask(&self, node: NodeId, out: &mut Output<Record>) {
-        let from = self.held.chosen_below();
-        out.send(node, AcceptorMsg::Fetch { from, role: RoleName::Acceptor });
     }
 
     fn reject(&self, from: MemberId, ballot: Ballot, out: &mut Output<Record>) {
@@ -266,9 +244,10 @@ impl Acceptor {
     fn feed(&self, slot: Slot, vote: &Vote, out: &mut Output<Record>) {
         let me = self.options.me.node;
         let learners = self.configuration().into_iter().flat_map(|c| &c.learners);
-        for feed in learners.filter(|feed| feed.acceptor == me) {
+        let mine = learners.filter(|feed| feed.acceptor == me).map(|feed| feed.learner);
+        for to in mine.chain(self.guests.keys().copied()) {
             let msg = LearnerMsg::Voted { slot, vote: vote.clone() };
-            out.feed.push(Outgoing { to: feed.learner, packet: msg.into() });
+            out.feed.push(Outgoing { to, packet: msg.into() });
         }
     }
 
@@ -330,7 +309,7 @@ impl Role for Acceptor {
             }
             AcceptorMsg::Fetch { from: first, role } => {
                 if self.configuration().is_some() {
-                    self.fetch(from, first, role, out);
+                    self.fetch(now, from, first, role, out);
                 }
             }
             AcceptorMsg::Entries(entries) => {
@@ -338,11 +317,16 @@ impl Role for Acceptor {
                     self.fetched(now, from, entries, out);
                 }
             }
+            AcceptorMsg::Covered { below, log_time_ms } => {
+                self.covered(from, below, log_time_ms, out);
+            }
         }
     }
 
     fn tick(&mut self, now: Now, out: &mut Output<Record>) {
         if self.configuration().is_some() {
+            let patience = 2 * self.options.timing.election_timeout_us();
+            self.guests.retain(|_, asked_at| now.since(*asked_at) < patience);
             return self.fill_holes(now, out);
         }
         let patience = self.options.timing.heartbeat_us();
@@ -371,11 +355,13 @@ impl Role for Acceptor {
                 self.held.vote(slot, vote);
             }
             Record::Chosen { ballot, slots } => {
-                assert_eq!(self.held.reach(ballot, slots), slots, "chosen by votes of its ballot");
+                // Of slots that are trimmed, the log may have no votes any more.
+                let below = self.held.reach(ballot, slots).below;
+                assert!(below >= slots.below, "chosen by votes of its ballot");
                 self.held.choose(slots);
             }
             Record::Learned { slot, entry } => self.held.learn(slot, entry),
-            Record::Trimmed { below } => self.held.trim(below),
+            Record::Trimmed { below, log_time_ms } => self.held.trim(below, log_time_ms),
         }
     }
 }

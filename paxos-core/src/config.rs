@@ -119,6 +119,14 @@ impl Configuration {
         self.proposers.contains(&member.node) && known.is_none_or(|&m| m == member)
     }
 
+    /// Whether `member` may speak as a learner. Where its node has an acceptor too, the incarnation
+    /// is known.
+    pub fn has_learner(&self, member: MemberId) -> bool {
+        let known = self.acceptors.iter().find(|m| m.node == member.node);
+        self.learners.iter().any(|feed| feed.learner == member.node)
+            && known.is_none_or(|&m| m == member)
+    }
+
     /// The layout that this configuration fills.
     pub fn layout(&self) -> Layout {
         Layout {
@@ -265,6 +273,9 @@ pub struct Limits {
     pub session_ttl_ms: u64,
     /// Calls that one client has open.
     pub calls_max: usize,
+    /// Bytes of entries that are applied before another snapshot is written; more, where the last
+    /// snapshot was larger: so no more is written to snapshots than to the log.
+    pub snapshot_log_bytes: u64,
     /// Messages in an actor's mailbox.
     pub mailbox_max: usize,
     /// Records handed to the log and not yet durable, and messages that wait for them.
@@ -288,6 +299,7 @@ impl Default for Limits {
             session_window: 1024,
             session_ttl_ms: 60_000,
             calls_max: 1024,
+            snapshot_log_bytes: 64 << 20,
             mailbox_max: 16_384,
             log_backlog_max: 16_384,
         }

@@ -1,19 +1,26 @@
 //! The learner: applies what was chosen, in order, and answers from the state that this makes.
 
 mod backlog;
+mod fetching;
+mod keeping;
 mod reads;
+mod snapshots;
+mod transfer;
 
 use self::backlog::Backlog;
 use self::reads::Reads;
+use self::snapshots::Snapshots;
+use self::transfer::Part;
 use crate::ballot::{MemberId, NodeId};
 use crate::config::{Configuration, Layout, Limits, Now, Timing};
 use crate::entry::{Body, Command, Entry, SessionId};
-use crate::message::{AcceptorMsg, ClientMsg, Entries, LearnerMsg, ProposerMsg, Reply, RoleName};
+use crate::message::{AcceptorMsg, ClientMsg, LearnerMsg, ProposerMsg, Reply, RoleName};
 use crate::rng::mix;
-use crate::role::{NoRecord, Output, Role};
+use crate::role::{Output, Role};
 use crate::session::{Sessions, Verdict};
 use crate::slot::Slot;
-use crate::state::{Applied, StateMachine};
+use crate::snapshot::SnapshotPiece;
+use crate::state::{Applied, StateMachine, Unrestorable};
 
 /// What a learner is made with.
 #[derive(Clone, Debug)]
@@ -45,9 +52,13 @@ pub struct LearnerStatus {
     pub digest: u64,
     /// Sessions open.
     pub sessions: u64,
+    /// A snapshot on its own disk has the effect of every slot below.
+    pub snapshot_below: Slot,
 }
 
 /// The learner, around the state that it replicates.
+///
+/// What it finds again after a crash is its newest snapshot; what came after that it fetches.
 #[derive(Debug)]
 pub struct Learner<S> {
     options: LearnerOptions,
@@ -58,10 +69,18 @@ pub struct Learner<S> {
     state: S,
     backlog: Backlog,
     reads: Reads,
+    snapshots: Snapshots,
+    unrestorable: Option<Unrestorable>,
     /// Something was applied, or an answer came, or a question was asked at this time.
     moved_at: Now,
     fetches: usize,
     told_at: Option<Now>,
+    /// What snapshots cover was told, or the feed was seen to, at this time.
+    kept_at: Option<Now>,
+    /// When the acceptor that is to feed it last did.
+    fed_at: Now,
+    /// An acceptor that feeds it while the other one is silent.
+    stand_in: Option<NodeId>,
 }
 
 impl<S: StateMachine> Learner<S> {
@@ -75,9 +94,14 @@ impl<S: StateMachine> Learner<S> {
             state,
             backlog: Backlog::new(options.limits),
             reads: Reads::new(mix(options.life), options.limits),
+            snapshots: Snapshots::new(options.limits),
+            unrestorable: None,
             moved_at: Now(0),
             fetches: 0,
             told_at: None,
+            kept_at: None,
+            fed_at: Now(0),
+            stand_in: None,
             options,
         }
     }
@@ -90,6 +114,7 @@ impl<S: StateMachine> Learner<S> {
             log_time_ms: self.log_time_ms,
             digest: mix(self.sessions.digest()) ^ self.state.digest(),
             sessions: self.sessions.len() as u64,
+            snapshot_below: self.snapshots.below(),
         }
     }
 
@@ -109,7 +134,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).
-    fn drain(&mut self, now: Now, out: &mut Output<NoRecord>) {
+    fn drain(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let before = self.applied_below;
         while let Some(entry) = self.backlog.take(self.applied_below) {
             self.apply(entry, out);
@@ -117,27 +142,8 @@ impl<S: StateMachine> Learner<S> {
         self.moved(now, before, out);
     }
 
-    /// Applies entries that an acceptor holds as chosen.
-    fn fetched(&mut self, now: Now, from: MemberId, fetched: Entries, out: &mut Output<NoRecord>) {
-        if fetched.from > self.applied_below || fetched.chosen_below > Slot::MAX {
-            return;
-        }
-        let before = self.applied_below;
-        let skip = before.since(fetched.from) as usize;
-        for entry in fetched.entries.into_iter().skip(skip) {
-            self.apply(entry, out);
-        }
-        while let Some(entry) = self.backlog.take(self.applied_below) {
-            self.apply(entry, out);
-        }
-        self.backlog.hear_of(fetched.chosen_below);
-        self.moved(now, before, out);
-        if before < self.applied_below && self.applied_below < fetched.chosen_below {
-            self.ask(from.node, out);
-        }
-    }
-
-    fn apply(&mut self, entry: Entry, out: &mut Output<NoRecord>) {
+    fn apply(&mut self, entry: Entry, out: &mut Output<SnapshotPiece>) {
+        self.snapshots.applied(entry.weight());
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
         self.sessions.expire(self.log_time_ms);
         for (index, command) in entry.commands.iter().enumerate() {
@@ -187,16 +193,17 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Tells what follows from having applied more: the proposer hears, and reads are answered.
-    fn moved(&mut self, now: Now, before: Slot, out: &mut Output<NoRecord>) {
+    fn moved(&mut self, now: Now, before: Slot, out: &mut Output<SnapshotPiece>) {
         if self.applied_below > before {
             self.moved_at = now;
             self.backlog.forget(self.applied_below);
+            self.keep_up(now, out);
             self.tell_progress(now, out);
             self.answer_reads(out);
         }
     }
 
-    fn tell_progress(&mut self, now: Now, out: &mut Output<NoRecord>) {
+    fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         self.told_at = Some(now);
         let progress = ProposerMsg::Progress {
             applied_below: self.applied_below,
@@ -208,7 +215,7 @@ impl<S: StateMachine> Learner<S> {
 
     /// Answers reads, about as many bytes as one part may have: a question is small, and its answer
     /// may not be. What is left is answered with the next step, a tick at the latest.
-    fn answer_reads(&mut self, out: &mut Output<NoRecord>) {
+    fn answer_reads(&mut self, out: &mut Output<SnapshotPiece>) {
         let mut bytes = 0;
         while bytes < self.options.limits.part_bytes_max
             && let Some(read) = self.reads.next_ready(self.applied_below)
@@ -220,39 +227,14 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// R12: a read joins only a question that has not been asked yet.
-    fn ask_read_index(&mut self, now: Now, out: &mut Output<NoRecord>) {
+    fn ask_read_index(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let learner = self.options.me.node;
         if let Some(id) = self.reads.next_question(now) {
             out.send(self.options.proposer, ProposerMsg::AskReadIndex { learner, id, hops: 0 });
         }
     }
 
-    /// Fetches what is missing: from the acceptor that feeds this learner, or, where that one is
-    /// silent, from another.
-    fn fetch(&mut self, now: Now, out: &mut Output<NoRecord>) {
-        let behind = self.backlog.chosen_below() > self.applied_below || self.fetches == 0;
-        let timing = self.options.timing;
-        let patience = if behind { timing.heartbeat_us() } else { timing.election_timeout_us() };
-        if self.fetches > 0 && now.since(self.moved_at) < patience {
-            return;
-        }
-        let me = self.options.me.node;
-        let feeds = &self.options.layout.learners;
-        let acceptors = &self.options.layout.acceptors;
-        let feeder = feeds.iter().find(|feed| feed.learner == me).map(|feed| feed.acceptor);
-        // The feeder, then another, then the feeder again: it is the nearest.
-        let other = acceptors[(self.fetches / 2) % acceptors.len()];
-        let node = if self.fetches.is_multiple_of(2) { feeder.unwrap_or(other) } else { other };
-        self.fetches += 1;
-        self.moved_at = now;
-        self.ask(node, out);
-    }
-
-    fn ask(&self, node: NodeId, out: &mut Output<NoRecord>) {
-        out.send(node, AcceptorMsg::Fetch { from: self.applied_below, role: RoleName::Learner });
-    }
-
-    fn ask_roster(&mut self, now: Now, out: &mut Output<NoRecord>) {
+    fn ask_roster(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         if self.told_at.is_none_or(|at| now.since(at) >= self.options.timing.heartbeat_us()) {
             self.told_at = Some(now);
             for &node in &self.options.layout.acceptors {
@@ -268,13 +250,23 @@ impl<S: StateMachine> Learner<S> {
     fn leads(&self, from: MemberId) -> bool {
         self.configuration.as_ref().is_some_and(|c| c.has_proposer(from))
     }
+
+    fn learns(&self, from: MemberId) -> bool {
+        self.configuration.as_ref().is_some_and(|c| c.has_learner(from))
+    }
 }
 
 impl<S: StateMachine> Role for Learner<S> {
     type Msg = LearnerMsg;
-    type Record = NoRecord;
+    type Record = SnapshotPiece;
 
-    fn receive(&mut self, now: Now, from: MemberId, msg: LearnerMsg, out: &mut Output<NoRecord>) {
+    fn receive(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        msg: LearnerMsg,
+        out: &mut Output<SnapshotPiece>,
+    ) {
         match msg {
             LearnerMsg::Roster(roster) => {
                 if self.configuration.is_none() {
@@ -283,7 +275,11 @@ impl<S: StateMachine> Role for Learner<S> {
                 }
             }
             LearnerMsg::Voted { slot, vote } => {
-                if self.votes(from) && slot >= self.applied_below {
+                if !self.votes(from) {
+                    return;
+                }
+                self.fed(now, from.node);
+                if slot >= self.applied_below {
                     self.backlog.feed(self.applied_below, slot, vote);
                     self.drain(now, out);
                 }
@@ -306,6 +302,15 @@ impl<S: StateMachine> Role for Learner<S> {
                     out.send(from.node, ClientMsg::ReadBusy { id, retry_after_ms });
                 }
             },
+            LearnerMsg::FetchSnapshot { id, offset } => {
+                if self.learns(from) {
+                    self.snapshots.fetched(now, from.node, id, offset, out);
+                }
+            }
+            LearnerMsg::SnapshotPart { id, offset, data } => {
+                self.snapshot_part(from, Part { id, offset, data });
+            }
+            LearnerMsg::NoSnapshot { id } => self.no_snapshot(now, from, id, out),
             LearnerMsg::ReadIndex { id, below } => {
                 let below = if planted!(ReadUnindexed) { Slot::ZERO } else { below };
                 if self.leads(from) && self.reads.indexed(id, below) {
@@ -316,7 +321,7 @@ impl<S: StateMachine> Role for Learner<S> {
         }
     }
 
-    fn tick(&mut self, now: Now, out: &mut Output<NoRecord>) {
+    fn tick(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         if self.configuration.is_none() {
             return self.ask_roster(now, out);
         }
@@ -332,9 +337,23 @@ impl<S: StateMachine> Role for Learner<S> {
         self.reads.give_up(now, 20 * self.options.timing.election_timeout_us());
         self.answer_reads(out);
         self.ask_read_index(now, out);
+        self.tend(now, out);
     }
 
-    fn replay(&mut self, record: NoRecord) {
-        match record {}
+    fn replay(&mut self, piece: SnapshotPiece) {
+        match piece {
+            SnapshotPiece::Header { below, log_time_ms, configuration } => {
+                self.applied_below = below;
+                self.log_time_ms = log_time_ms;
+                self.configuration = Some(configuration);
+            }
+            SnapshotPiece::Sessions(sessions) => {
+                sessions.into_iter().for_each(|session| self.sessions.restore(session));
+            }
+            SnapshotPiece::State(part) => {
+                let restored = self.state.restore(&part);
+                self.unrestorable = self.unrestorable.take().or(restored.err());
+            }
+        }
     }
 }

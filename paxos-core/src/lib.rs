@@ -55,6 +55,7 @@ pub mod role;
 mod roster;
 pub mod session;
 pub mod slot;
+pub mod snapshot;
 pub mod state;
 pub mod synod;
 
@@ -73,6 +74,9 @@ pub use proposer::{Proposer, ProposerOptions, ProposerStatus};
 pub use quorum::Quorums;
 pub use record::Record;
 pub use role::{NoRecord, Outgoing, Output, Role};
-pub use session::{Sessions, Verdict};
+pub use session::{SessionState, Sessions, Verdict};
 pub use slot::{Slot, SlotRange};
-pub use state::{Applied, StateMachine};
+pub use snapshot::{
+    SnapshotEvent, SnapshotId, SnapshotParts, SnapshotPiece, SnapshotSource, SnapshotTask,
+};
+pub use state::{Applied, StateMachine, Unrestorable};

@@ -4,6 +4,7 @@ use crate::ballot::{Ballot, NodeId};
 use crate::config::{ClusterId, Configuration};
 use crate::entry::{Command, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
+use crate::snapshot::SnapshotId;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,13 @@ pub enum AcceptorMsg {
     },
     /// The answer to an acceptor's `Fetch`.
     Entries(Entries),
+    /// From a learner: a snapshot on its own disk covers every slot below, durably (rule R26).
+    Covered {
+        /// The first slot that it may still want to have, for itself or for another.
+        below: Slot,
+        /// Log time at the last slot below, in milliseconds.
+        log_time_ms: u64,
+    },
 }
 
 /// What a proposer hears.
@@ -200,6 +208,27 @@ pub enum LearnerMsg {
         id: u64,
         /// All slots below must be applied before the reads are run.
         below: Slot,
+    },
+    /// From a learner that wants slots which acceptors have forgotten: send of a snapshot.
+    FetchSnapshot {
+        /// The one of which it has a part; none: the newest.
+        id: Option<SnapshotId>,
+        /// The first byte wanted.
+        offset: u64,
+    },
+    /// The answer to `FetchSnapshot`: some bytes.
+    SnapshotPart {
+        /// The snapshot that they are of.
+        id: SnapshotId,
+        /// Where they belong.
+        offset: u64,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// The answer to `FetchSnapshot`: there is no such snapshot here.
+    NoSnapshot {
+        /// The one that was asked for.
+        id: Option<SnapshotId>,
     },
 }
 
@@ -326,7 +355,7 @@ impl Packet {
     }
 
     /// The names of all kinds of message.
-    pub const KINDS: [&'static str; 29] = [
+    pub const KINDS: [&'static str; 33] = [
         "introduce",
         "ask_roster",
         "poll",
@@ -356,6 +385,10 @@ impl Packet {
         "read_reply",
         "read_busy",
         "leader_hint",
+        "covered",
+        "fetch_snapshot",
+        "snapshot_part",
+        "no_snapshot",
     ];
 
     /// Its kind: the place of its name in [`Packet::KINDS`].
@@ -370,6 +403,7 @@ impl Packet {
                 AcceptorMsg::Heartbeat { .. } => 5,
                 AcceptorMsg::Fetch { .. } => 6,
                 AcceptorMsg::Entries(_) => 7,
+                AcceptorMsg::Covered { .. } => 29,
             },
             Packet::Proposer(msg) => match msg {
                 ProposerMsg::Roster(_) => 8,
@@ -390,6 +424,9 @@ impl Packet {
                 LearnerMsg::Entries(_) => 7,
                 LearnerMsg::Read { .. } => 20,
                 LearnerMsg::ReadIndex { .. } => 21,
+                LearnerMsg::FetchSnapshot { .. } => 30,
+                LearnerMsg::SnapshotPart { .. } => 31,
+                LearnerMsg::NoSnapshot { .. } => 32,
             },
             Packet::Client(msg) => match msg {
                 ClientMsg::Registered { .. } => 22,

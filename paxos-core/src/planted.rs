@@ -22,11 +22,19 @@ pub enum Planted {
     RetryApplied = 18,
     /// A learner answers reads from what it has, however old that is.
     ReadUnindexed = 26,
+    /// A learner installs a snapshot that is older than its state.
+    SnapshotOverNewer = 28,
+    /// A snapshot has no sessions.
+    SnapshotWithoutSessions = 29,
+    /// An acceptor forgets chosen slots that no snapshot covers.
+    TrimmedUncovered = 30,
+    /// A learner says that a snapshot covers slots before the snapshot is durable.
+    CoveredBeforeDurable = 31,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 8] = [
+    pub const ALL: [Planted; 12] = [
         Planted::ToldBeforeDurable,
         Planted::BallotReuse,
         Planted::OwnValue,
@@ -35,6 +43,10 @@ impl Planted {
         Planted::VoteTakenForChoice,
         Planted::RetryApplied,
         Planted::ReadUnindexed,
+        Planted::SnapshotOverNewer,
+        Planted::SnapshotWithoutSessions,
+        Planted::TrimmedUncovered,
+        Planted::CoveredBeforeDurable,
     ];
 }
 

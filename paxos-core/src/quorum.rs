@@ -112,6 +112,14 @@ impl Quorums {
         }
     }
 
+    /// The size of the smallest phase-2 quorum.
+    pub fn phase2_min(&self) -> usize {
+        match self.0 {
+            Shape::Sizes { phase2, .. } => phase2.into(),
+            Shape::Grid { rows, .. } => rows.into(),
+        }
+    }
+
     /// Equal for equal systems, and different for different ones.
     pub fn fingerprint(&self) -> u64 {
         let (kind, a, b, c) = match self.0 {

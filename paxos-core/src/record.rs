@@ -36,9 +36,11 @@ pub enum Record {
         /// What was chosen there.
         entry: Entry,
     },
-    /// The slots below are forgotten.
+    /// The slots below are forgotten, since snapshots cover them (rule R26).
     Trimmed {
         /// The first slot that is kept.
         below: Slot,
+        /// Log time at the last slot below, in milliseconds.
+        log_time_ms: u64,
     },
 }

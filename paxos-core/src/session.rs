@@ -5,24 +5,36 @@ use crate::digest::digest;
 use crate::entry::SessionId;
 use crate::rng::mix;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of sessions in one piece of a snapshot, about.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The open sessions with the answers that they keep. Part of the replicated state: only what is
 /// in the log changes it, so that it is equal everywhere.
 #[derive(Debug)]
 pub struct Sessions {
     limits: Limits,
-    open: BTreeMap<SessionId, Session>,
+    /// Shared with a snapshot that is being written; copied when it changes meanwhile.
+    open: BTreeMap<SessionId, Arc<SessionState>>,
     /// When to look at which session; no later than it expires.
     due: BTreeSet<(u64, SessionId)>,
 }
 
-#[derive(Debug)]
-struct Session {
-    expires_ms: u64,
-    acked_below: u64,
+/// One open session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// Its id.
+    pub id: SessionId,
+    /// It ends at this log time, in milliseconds, unless its client is heard from.
+    pub expires_ms: u64,
+    /// Its client has the answers of all sequences below.
+    pub acked_below: u64,
     /// The answers of the sequences from `acked_below` on; none where nothing was applied yet.
-    answers: VecDeque<Option<Bytes>>,
+    pub answers: VecDeque<Option<Bytes>>,
 }
 
 /// What is to be done with a command.
@@ -52,9 +64,29 @@ impl Sessions {
             return false;
         }
         let expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
-        self.open.insert(id, Session { expires_ms, acked_below: 0, answers: VecDeque::new() });
-        self.due.insert((expires_ms, id));
+        self.restore(SessionState { id, expires_ms, acked_below: 0, answers: VecDeque::new() });
         true
+    }
+
+    /// Takes an open session from a snapshot.
+    pub fn restore(&mut self, session: SessionState) {
+        self.due.insert((session.expires_ms, session.id));
+        self.open.insert(session.id, Arc::new(session));
+    }
+
+    /// The open sessions as they are now, in batches, to be read out while the table goes on.
+    pub fn snapshot(&self) -> impl Iterator<Item = Vec<SessionState>> + Send + use<> {
+        let mut sessions = self.open.clone().into_values();
+        core::iter::from_fn(move || {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while bytes < PIECE_BYTES
+                && let Some(session) = sessions.next()
+            {
+                bytes += session.weight();
+                batch.push(Arc::unwrap_or_clone(session));
+            }
+            (!batch.is_empty()).then_some(batch)
+        })
     }
 
     /// Judges a command, notes that its session lives, and forgets the answers it acknowledges.
@@ -65,7 +97,9 @@ impl Sessions {
         acked_below: u64,
         log_time_ms: u64,
     ) -> Verdict {
-        let Some(session) = self.open.get_mut(&id) else { return Verdict::Expired };
+        let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else {
+            return Verdict::Expired;
+        };
         session.expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
         // A client acknowledges nothing at or above the command that it sends.
         let acked_below = acked_below.min(sequence);
@@ -86,7 +120,7 @@ impl Sessions {
 
     /// Keeps the answer of a command that has just been judged new, and been applied.
     pub fn keep(&mut self, id: SessionId, sequence: u64, answer: Bytes) {
-        let Some(session) = self.open.get_mut(&id) else { return };
+        let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else { return };
         let Some(ahead) = sequence.checked_sub(session.acked_below) else { return };
         if session.answers.len() as u64 <= ahead {
             session.answers.resize(ahead as usize + 1, None);
@@ -138,5 +172,13 @@ impl Sessions {
             }
         }
         sum
+    }
+}
+
+impl SessionState {
+    /// Bytes that it takes in a snapshot, about.
+    fn weight(&self) -> usize {
+        let answers = self.answers.iter().flatten();
+        32 + self.answers.len() + answers.map(|answer| answer.len()).sum::<usize>()
     }
 }

@@ -1,7 +1,9 @@
 //! What is replicated: the user's own type.
 
 use crate::slot::Slot;
+use crate::snapshot::SnapshotParts;
 use bytes::Bytes;
+use core::fmt;
 
 /// Where in the log a command stands, and when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,4 +30,25 @@ pub trait StateMachine: 'static {
 
     /// A digest of the whole state: equal states have equal digests.
     fn digest(&self) -> u64;
+
+    /// The state as it is now, in parts of at most about a mebibyte, to be read out by another
+    /// thread while commands go on being applied here: so it must share what it reads, or copy it.
+    /// Calls happen between two commands, and should be quick. Equal states should give equal parts.
+    fn snapshot(&self) -> SnapshotParts;
+
+    /// Takes the next part of a snapshot. The first comes to a state with nothing applied.
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable>;
 }
+
+/// A part of a snapshot that a state machine cannot read, although it is what was written: another
+/// version of the program may have written it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrestorable(pub &'static str);
+
+impl fmt::Display for Unrestorable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a snapshot cannot be restored: {}; was it written by another version?", self.0)
+    }
+}
+
+impl core::error::Error for Unrestorable {}

@@ -53,12 +53,12 @@ impl Held {
         SlotRange { from, below }
     }
 
-    /// The votes in `slots` are chosen.
+    /// The votes in `slots` are chosen, as far as that is news.
     ///
     /// # Panics
-    /// If the range does not begin at `chosen_below`, or a slot of it has no vote.
+    /// If the range begins above `chosen_below`, or a slot of it has no vote.
     pub(crate) fn choose(&mut self, slots: SlotRange) {
-        assert_eq!(slots.from, self.chosen_below(), "chosen entries are held in a row");
+        assert!(slots.from <= self.chosen_below(), "chosen entries are held in a row");
         while self.chosen_below() < slots.below {
             let vote = self.votes.remove(&self.chosen_below());
             self.push(vote.expect("a chosen slot has a vote").entry);
@@ -68,22 +68,29 @@ impl Held {
     /// `entry`, fetched from another acceptor, is what was chosen at `slot`.
     ///
     /// # Panics
-    /// If `slot` is not `chosen_below`.
+    /// If `slot` is above `chosen_below`.
     pub(crate) fn learn(&mut self, slot: Slot, entry: Entry) {
-        assert_eq!(slot, self.chosen_below(), "chosen entries are held in a row");
-        self.votes.remove(&slot);
-        self.push(entry);
+        assert!(slot <= self.chosen_below(), "chosen entries are held in a row");
+        if slot == self.chosen_below() {
+            self.votes.remove(&slot);
+            self.push(entry);
+        }
     }
 
-    /// Forgets the slots below.
-    ///
-    /// # Panics
-    /// If a slot would be forgotten that is not known to be chosen.
-    pub(crate) fn trim(&mut self, below: Slot) {
-        assert!(below <= self.chosen_below(), "only chosen slots are trimmed");
-        let count = below.since(self.trimmed) as usize;
-        self.chosen.drain(..count);
-        self.trimmed = self.trimmed.max(below);
+    /// Forgets the slots below: snapshots cover them, so all of them are chosen, even those whose
+    /// entries never came here.
+    pub(crate) fn trim(&mut self, below: Slot, log_time_ms: u64) {
+        if below <= self.trimmed {
+            return;
+        }
+        let count = below.since(self.trimmed).min(self.chosen.len() as u64);
+        self.chosen.drain(..count as usize);
+        self.trimmed = below;
+        if self.chosen.is_empty() {
+            // Votes below were for what the snapshots have.
+            self.votes = self.votes.split_off(&below);
+        }
+        self.log_time_ms = self.log_time_ms.max(log_time_ms);
     }
 
     /// The chosen entries from `from` on, as many as fit in `bytes_max`, but at least one.

@@ -89,6 +89,26 @@ impl StateMachine for Journal {
     fn digest(&self) -> u64 {
         digest(0, self.text().as_bytes())
     }
+
+    fn snapshot(&self) -> SnapshotParts {
+        let lines = self.lines.clone().into_iter();
+        Box::new(lines.map(|(at, value)| {
+            let mut part =
+                [at.slot.0, at.index.into(), at.log_time_ms].map(u64::to_le_bytes).concat();
+            part.extend(value);
+            part.into()
+        }))
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        let word = |i: usize| part[8 * i..8 * i + 8].try_into().map(u64::from_le_bytes);
+        let (Ok(slot), Ok(index), Ok(log_time_ms)) = (word(0), word(1), word(2)) else {
+            return Err(Unrestorable("no line"));
+        };
+        let at = Applied { slot: Slot(slot), index: index as u32, log_time_ms };
+        self.lines.push((at, part.slice(24..)));
+        Ok(())
+    }
 }
 
 /// A role of node 1 in a cluster of three, and the time there.

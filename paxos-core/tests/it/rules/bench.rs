@@ -211,7 +211,7 @@ impl Bench {
         self.step(node, |process, now, feed| {
             process.acceptor.tick(now, &mut feed.acceptor);
             process.proposer.tick(now, &mut feed.other);
-            process.learner.tick(now, &mut feed.other);
+            process.learner.tick(now, &mut feed.learner);
         });
     }
 
@@ -350,7 +350,7 @@ impl Bench {
         self.step(to.0, |process, now, feed| match packet {
             Packet::Acceptor(msg) => process.acceptor.receive(now, sender, msg, &mut feed.acceptor),
             Packet::Proposer(msg) => process.proposer.receive(now, sender, msg, &mut feed.other),
-            Packet::Learner(msg) => process.learner.receive(now, sender, msg, &mut feed.other),
+            Packet::Learner(msg) => process.learner.receive(now, sender, msg, &mut feed.learner),
             Packet::Client(_) => {}
         });
     }
@@ -370,6 +370,7 @@ impl Bench {
             free.extend(process.gate.release(node.durable as u64));
         }
         free.extend(asked.other.mail);
+        free.extend(asked.learner.mail);
         self.post(me, free);
     }
 
@@ -395,4 +396,5 @@ impl Bench {
 struct Asked {
     acceptor: Output<Record>,
     other: Output<NoRecord>,
+    learner: Output<SnapshotPiece>,
 }

@@ -13,7 +13,7 @@ fn fed(ballot: Ballot, slot: u64, entry: Entry) -> LearnerMsg {
 }
 
 /// What the learner of node 1 says when it has applied `entry(nonce)` at each of these slots.
-fn applied(from: u64, nonces: &[u64]) -> Output<NoRecord> {
+fn applied(from: u64, nonces: &[u64]) -> Output<SnapshotPiece> {
     let mut out = Output::new();
     for (slot, &nonce) in (from..).zip(nonces) {
         out.send(CLIENT, ClientMsg::Registered { nonce, session: session(slot, 0) });

@@ -18,7 +18,7 @@ fn trimmed_acceptor() -> Alone<Acceptor> {
     let b = ballot(1, 2);
     (0..4).for_each(|slot| a.role.replay(vote(b, slot, entry(slot))));
     a.role.replay(Record::Chosen { ballot: b, slots: slots(0, 3) });
-    a.role.replay(Record::Trimmed { below: Slot(2) });
+    a.role.replay(Record::Trimmed { below: Slot(2), log_time_ms: 0 });
     a
 }
 
@@ -68,7 +68,7 @@ fn r06_a_promise_travels_in_parts_that_fit() {
     let (b, higher) = (ballot(1, 2), ballot(2, 3));
     [0, 1, 2, 3, 4, 6, 7, 9].iter().for_each(|&n| a.role.replay(vote(b, n, entry(n))));
     a.role.replay(Record::Chosen { ballot: b, slots: slots(0, 3) });
-    a.role.replay(Record::Trimmed { below: Slot(2) });
+    a.role.replay(Record::Trimmed { below: Slot(2), log_time_ms: 0 });
     let part = |from, below: Option<u64>, votes: &[u64]| {
         let part = PromisePart {
             trimmed: Slot(2),

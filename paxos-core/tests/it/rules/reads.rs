@@ -102,7 +102,7 @@ fn r12_an_acceptor_echoes_while_it_has_promised_nothing_higher() {
 fn r12_a_learner_asks_anew_for_reads_that_came_later() {
     let mut l = learner(Limits::default());
     let read = |id| LearnerMsg::Read { id, query: Bytes::new() };
-    let asked = |out: &Output<NoRecord>| match packet(out) {
+    let asked = |out: &Output<SnapshotPiece>| match packet(out) {
         Some(Packet::Proposer(ProposerMsg::AskReadIndex { id, .. })) => id,
         _ => panic!("no question in {out:?}"),
     };
@@ -131,7 +131,7 @@ fn r12_a_learner_asks_anew_for_reads_that_came_later() {
     for (slot, entry) in (0..).zip(entries) {
         l.hear(1, LearnerMsg::Voted { slot: Slot(slot), vote: Vote { ballot: b, entry } });
     }
-    let replies = |out: Output<NoRecord>| {
+    let replies = |out: Output<SnapshotPiece>| {
         let mail = out.mail.into_iter().map(|mail| (mail.to.0, mail.packet));
         mail.filter(|(_, packet)| packet.kind() == 26).collect::<Vec<_>>()
     };
@@ -204,7 +204,7 @@ fn r12_many_large_answers_are_made_one_step_after_another() {
     l.hear(2, LearnerMsg::Chosen { ballot: b, slots: slots(0, 2) });
     let client = member(CLIENT.0);
     let read = |id| LearnerMsg::Read { id, query: Bytes::new() };
-    let question = |out: &Output<NoRecord>| match packet(out) {
+    let question = |out: &Output<SnapshotPiece>| match packet(out) {
         Some(Packet::Proposer(ProposerMsg::AskReadIndex { id, .. })) => id,
         _ => panic!("no question in {out:?}"),
     };
@@ -212,7 +212,7 @@ fn r12_many_large_answers_are_made_one_step_after_another() {
     for id in 2..=4 {
         assert_eq!(l.hear_from(client, read(id)), silence());
     }
-    let answered = |out: &Output<NoRecord>| {
+    let answered = |out: &Output<SnapshotPiece>| {
         let replies = out.mail.iter().filter(|mail| mail.to == CLIENT);
         replies.count()
     };

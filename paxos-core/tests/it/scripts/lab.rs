@@ -56,6 +56,19 @@ impl StateMachine for Register {
     fn digest(&self) -> u64 {
         self.written.len() as u64
     }
+
+    fn snapshot(&self) -> SnapshotParts {
+        let parts = self.written.clone().into_iter();
+        Box::new(parts.map(|(slot, text)| format!("{slot} {text}").into()))
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        let text = String::from_utf8_lossy(part).into_owned();
+        let (slot, text) = text.split_once(' ').ok_or(Unrestorable("no slot"))?;
+        let slot = Slot(slot.parse().map_err(|_| Unrestorable("no number"))?);
+        self.apply(Applied { slot, ..Applied::default() }, &Bytes::from(text.to_owned()));
+        Ok(())
+    }
 }
 
 impl Lab {

@@ -154,7 +154,7 @@ impl Notebook {
         who: Name,
         before: &LearnerStatus,
         learner: &Learner<Register>,
-        out: &Output<NoRecord>,
+        out: &Output<SnapshotPiece>,
     ) {
         let mut what = Vec::new();
         for slot in before.applied_below.0..learner.status().applied_below.0 {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use paxos_core::digest::digest;
-use paxos_core::{Applied, Slot, StateMachine};
+use paxos_core::{Applied, Slot, SnapshotParts, StateMachine, Unrestorable};
 
 pub const KEYS: usize = 3;
 
@@ -56,4 +56,31 @@ impl StateMachine for Lists {
         let hash = |seed, number: &u64| digest(seed, &number.to_le_bytes());
         self.lists.iter().fold(0, |seed, list| list.iter().fold(seed + 1, hash))
     }
+
+    /// The place of the last command, then each list in parts of a few numbers.
+    fn snapshot(&self) -> SnapshotParts {
+        let Applied { slot, index, log_time_ms } = self.last.unwrap_or_default();
+        let first = words(&[u64::MAX, slot.0, index.into(), log_time_ms]);
+        let lists = self.lists.clone().into_iter().zip(0u64..);
+        let parts = lists.flat_map(|(list, key)| {
+            let part = |numbers: &[u64]| words(&[&[key], numbers].concat());
+            list.chunks(5).map(part).collect::<Vec<_>>()
+        });
+        Box::new(std::iter::once(first).chain(parts))
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        match numbers(part)[..] {
+            [u64::MAX, slot, index, log_time_ms] => {
+                self.last = Some(Applied { slot: Slot(slot), index: index as u32, log_time_ms });
+            }
+            [key, ref numbers @ ..] => self.lists[key as usize].extend(numbers),
+            [] => return Err(Unrestorable("an empty part")),
+        }
+        Ok(())
+    }
+}
+
+fn words(words: &[u64]) -> Bytes {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>().into()
 }

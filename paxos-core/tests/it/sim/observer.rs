@@ -76,7 +76,7 @@ impl Observer {
                 self.invariant_6_who_counts_is_right(*ballot, *slots)
             }
             Record::Learned { slot, entry } => self.holds(*slot, entry),
-            Record::Trimmed { below } => self.trimmed = self.trimmed.max(*below),
+            Record::Trimmed { below, .. } => self.trimmed = self.trimmed.max(*below),
             Record::Formed => {}
         }
     }

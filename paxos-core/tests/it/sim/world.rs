@@ -303,7 +303,7 @@ impl World {
     fn step_learner(
         &mut self,
         i: usize,
-        step: impl FnOnce(&mut Learner<Lists>, &mut Output<NoRecord>),
+        step: impl FnOnce(&mut Learner<Lists>, &mut Output<SnapshotPiece>),
     ) {
         let Some(process) = &mut self.nodes[i].process else { return };
         let mut out = Output::new();

@@ -22,6 +22,15 @@ impl StateMachine for Values {
     fn digest(&self) -> u64 {
         self.0.len() as u64
     }
+
+    fn snapshot(&self) -> SnapshotParts {
+        Box::new(self.0.clone().into_iter())
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        self.0.push(part.clone());
+        Ok(())
+    }
 }
 
 fn limited(limits: Limits) -> Learner<Values> {
@@ -106,29 +115,29 @@ fn index(question: u64, below: u64) -> LearnerMsg {
     LearnerMsg::ReadIndex { id: mix(1).wrapping_add(question), below: Slot(below) }
 }
 
-fn asks(question: u64) -> Output<NoRecord> {
+fn asks(question: u64) -> Output<SnapshotPiece> {
     let id = mix(1).wrapping_add(question);
     mail([(1, ProposerMsg::AskReadIndex { learner: NodeId(1), id, hops: 0 })])
 }
 
-fn fetch(to: u64, from: u64) -> Output<NoRecord> {
+fn fetch(to: u64, from: u64) -> Output<SnapshotPiece> {
     mail([(to, AcceptorMsg::Fetch { from: Slot(from), role: RoleName::Learner })])
 }
 
-fn progress(applied_below: u64) -> Output<NoRecord> {
+fn progress(applied_below: u64) -> Output<SnapshotPiece> {
     let applied_below = Slot(applied_below);
     mail([(1, ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: Some(TTL_MS) })])
 }
 
-fn reply(sequence: u64, reply: Reply) -> Output<NoRecord> {
+fn reply(sequence: u64, reply: Reply) -> Output<SnapshotPiece> {
     mail([(9, ClientMsg::Reply { session: SESSION, sequence, reply })])
 }
 
-fn done(sequence: u64, result: &str) -> Output<NoRecord> {
+fn done(sequence: u64, result: &str) -> Output<SnapshotPiece> {
     reply(sequence, Reply::Applied(bytes(result)))
 }
 
-fn read_reply(id: u64, result: &str) -> Output<NoRecord> {
+fn read_reply(id: u64, result: &str) -> Output<SnapshotPiece> {
     mail([(9, ClientMsg::ReadReply { id, result: bytes(result) })])
 }
 
