@@ -3,7 +3,7 @@
 //! ```
 //! # use bytes::Bytes;
 //! use paxos_actors::cluster::Cluster;
-//! use paxos_core::{Applied, Outcome, StateMachine};
+//! use paxos_core::{Applied, Outcome, SnapshotParts, StateMachine, Unrestorable};
 //!
 //! struct Log(Vec<Bytes>); // what is replicated: every node applies the same commands in order
 //! impl StateMachine for Log {
@@ -13,6 +13,13 @@
 //!     }
 //! #   fn query(&self, _: &Bytes) -> Bytes { self.0.last().cloned().unwrap_or_default() }
 //! #   fn digest(&self) -> u64 { self.0.len() as u64 }
+//!     fn snapshot(&self) -> SnapshotParts {
+//!         Box::new(self.0.clone().into_iter()) // parts of it, which share the bytes
+//!     }
+//!     fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+//!         self.0.push(part.clone());
+//!         Ok(())
+//!     }
 //! }
 //!
 //! # actix_rt::System::new().block_on(async {

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use paxos_core::rng::mix;
 use paxos_core::{
     Acceptor, AcceptorOptions, Applied, Client, ClientOptions, Layout, Learner, LearnerOptions,
-    Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, StateMachine, Timing,
+    Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, SnapshotParts, StateMachine,
+    Timing, Unrestorable,
 };
 use std::cell::Cell;
 use std::sync::Arc;
@@ -237,6 +238,14 @@ impl StateMachine for NoState {
     }
 
     fn digest(&self) -> u64 {
+        match *self {}
+    }
+
+    fn snapshot(&self) -> SnapshotParts {
+        match *self {}
+    }
+
+    fn restore(&mut self, _: &Bytes) -> Result<(), Unrestorable> {
         match *self {}
     }
 }

@@ -11,3 +11,4 @@ mod wal_format;
 mod wal_rules;
 mod wal_support;
 mod wal_thread;
+mod wal_trim;
