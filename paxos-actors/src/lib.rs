@@ -38,6 +38,7 @@
 //! | [`role_actor`] | the actor around any role; `AcceptorActor` and the others are names for it |
 //! | [`envelope`], [`routes`] | what actors send each other, and the one way out |
 //! | [`log`], [`wal`] | what an actor expects of a log; the one on disk and the one in memory |
+//! | [`snapshots`] | where a learner keeps its state, so that the log need not hold all of it |
 //! | [`control`] | what an owner tells an actor: routes, stop, a look at the role |
 //! | [`submit`] | writes and reads through a client's actor |
 //! | [`ending`] | why a node ended; one actor that breaks takes the node along |
@@ -56,8 +57,10 @@ pub mod ending;
 pub mod envelope;
 pub mod log;
 pub mod node;
+mod replay;
 pub mod role_actor;
 pub mod routes;
+pub mod snapshots;
 pub mod submit;
 pub mod wal;
 
