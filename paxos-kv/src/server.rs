@@ -64,6 +64,9 @@ pub enum ServerError {
         "node {0} is not in the initial cluster: name it there, with the address that peers use"
     )]
     NotInCluster(NodeId),
+    /// Clients and peers cannot be told apart.
+    #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
+    OnePort(SocketAddr),
     /// There are too many nodes, or none.
     #[error(transparent)]
     Quorums(#[from] QuorumError),
@@ -142,15 +145,26 @@ struct Core {
     listener: Option<TcpListener>,
 }
 
+impl ServerOptions {
+    /// What can be said against the options without starting anything; else the layout that they
+    /// amount to.
+    pub fn check(&self) -> Result<Layout, ServerError> {
+        if !self.initial_cluster.contains_key(&self.node) {
+            return Err(ServerError::NotInCluster(self.node));
+        }
+        if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
+            return Err(ServerError::OnePort(self.listen_peer));
+        }
+        Ok(Layout::full(&self.initial_cluster.keys().copied().collect::<Vec<_>>())?)
+    }
+}
+
 impl Server {
     /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
     /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
+        let layout = options.check()?;
         let ServerOptions { node, initial_cluster, timing, .. } = &options;
-        if !initial_cluster.contains_key(node) {
-            return Err(ServerError::NotInCluster(*node));
-        }
-        let layout = Layout::full(&initial_cluster.keys().copied().collect::<Vec<_>>())?;
         let log = open_log(&options.data_dir, *node)?;
         let me = log.identity().member;
         let listen = options.listen_peer;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod client;
+mod config;
 mod op;
 mod process;
 mod store;

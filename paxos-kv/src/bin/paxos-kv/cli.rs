@@ -1,17 +1,21 @@
 //! The command line: what can be asked, and who does it.
 
 mod action;
+mod config;
 mod dev;
 pub(crate) mod failure;
 mod logging;
 mod print;
 mod prompt;
 mod serve;
+mod settings;
 
 use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs};
+use self::config::ConfigCommand;
 use self::failure::Failure;
 use self::print::Format;
-use clap::{Args, Parser, Subcommand};
+use self::settings::SettingsArgs;
+use clap::{ArgMatches, Args, Parser, Subcommand};
 use paxos_core::Timing;
 use paxos_kv::{KvClient, KvError};
 use std::thread;
@@ -29,6 +33,7 @@ Examples:
   paxos-kv cas colour --expect blue green
   paxos-kv del colour
   paxos-kv status -o table              how are the nodes?
+  paxos-kv config check --config FILE   what would a node be told?
   seq 9 | paxos-kv put numbers -        a value from standard input
 
 Exit codes: 0 done; 1 refused, failed, or no such key; 2 wrong usage; 3 outcome unknown.";
@@ -44,7 +49,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one node of a cluster.
-    Serve(serve::ServeArgs),
+    Serve(SettingsArgs),
+    /// Look at the settings of a node.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Run a whole durable cluster in this process, for development.
     Dev(dev::DevArgs),
     /// Give a key a value.
@@ -97,10 +105,15 @@ impl TimingArgs {
     }
 }
 
-/// Does what was asked.
-pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+/// Does what was asked. `matches` has the same, and knows where each argument came from.
+pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    let mut given = matches;
+    while let Some((_, more)) = given.subcommand() {
+        given = more;
+    }
     match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(args, given),
+        Command::Config(command) => config::run(command, given),
         Command::Dev(args) => dev::run(args),
         Command::Put(remote) => remote.run(Action::Put),
         Command::Get(remote) => remote.run(Action::Get),

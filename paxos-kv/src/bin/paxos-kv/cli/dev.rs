@@ -34,7 +34,7 @@ pub(super) struct DevArgs {
 
 pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
     let timing = args.timing.timing()?;
-    args.log.start("warn");
+    args.log.start();
     abort_on_panic();
     let ports = (0..args.nodes).map(|place| FIRST_PORT + place * PORT_STEP);
     let listen_client = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();

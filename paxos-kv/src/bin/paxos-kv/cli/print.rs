@@ -46,12 +46,7 @@ impl Printed {
         {
             text.push(b'\n');
         }
-        let mut out = io::stdout().lock();
-        match out.write_all(&text).and_then(|()| out.flush()) {
-            // A reader that has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written?,
-        }
+        write(&text)?;
         self.verdict()
     }
 
@@ -128,6 +123,30 @@ impl Printed {
     }
 }
 
+/// Prints the same in one of three ways.
+pub(super) fn print_report(
+    format: Format,
+    lines: String,
+    json: Value,
+    rows: &[Vec<String>],
+) -> io::Result<()> {
+    write(&match format {
+        Format::Plain => lines.into_bytes(),
+        Format::Json => format!("{json}\n").into_bytes(),
+        Format::Table => columns(rows),
+    })
+}
+
+/// Writes to standard output.
+pub(super) fn write(text: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        // A reader that has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Bytes as a string where they are one.
 fn text(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
@@ -137,7 +156,7 @@ fn text(bytes: &[u8]) -> Value {
 }
 
 /// Bytes in a cell: control characters would break the table, or the terminal.
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => bytes.escape_ascii().to_string(),
