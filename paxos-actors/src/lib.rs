@@ -37,6 +37,7 @@
 //! | [`node`] | any subset of roles, put together and checked |
 //! | [`cluster`] | nodes in one process, which can be killed, restarted and cut off |
 //! | [`codec`], [`clock`] | the one serialization, and the one clock |
+//! | [`latency`] | how long something takes that happens again and again |
 //!
 //! What is deliberately not here: rules of Paxos (`paxos-core` has them, and has no actors), and
 //! sockets (`paxos-net` brings mailboxes that lead to other processes, for the same table).
@@ -47,6 +48,7 @@ pub mod codec;
 pub mod control;
 pub mod ending;
 pub mod envelope;
+pub mod latency;
 pub mod log;
 pub mod node;
 pub mod role_actor;

@@ -38,6 +38,6 @@ pub mod validate;
 pub mod wire;
 
 pub use bridge::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Patience};
-pub use counters::{Count, Counters};
+pub use counters::{Count, Counters, RoundTrips};
 pub use frame::{Frame, FrameError, FrameReader, FrameWriter};
 pub use hello::{Peer, Refusal};

@@ -42,8 +42,23 @@ fn three_processes_survive_the_kill_of_their_leader() {
             assert!(node["counters"][counter].is_u64(), "{counter}: {node}");
         }
         assert!(node["counters"]["messages"]["roster"].is_u64(), "{node}");
+        for time in ["fsync_us_max", "fsync_us_avg"] {
+            assert!(node["counters"]["log"][time].is_u64(), "{time}: {node}");
+        }
         assert!(node["cluster"].is_string() && node["ballot"].is_string(), "{node}");
     }
+    until("each has measured its way to each other", || {
+        let all = cluster.status();
+        all.iter().enumerate().all(|(place, node)| {
+            let links = &node["counters"]["links"];
+            let others = (1..=3).filter(|&other| other != place + 1);
+            let mut measured = others.flat_map(|other| {
+                ["max", "avg"].map(|what| format!("round_trip_us_{what}_to_{other}"))
+            });
+            measured.all(|name| links[name].as_u64() > Some(0))
+                && links["round_trip_us_max"].as_u64() > Some(0)
+        })
+    });
     for node in 1..=3 {
         assert_eq!(cluster.stop(node), Some(0), "{}", cluster.said(node));
     }
