@@ -11,6 +11,6 @@ pub mod server;
 pub mod store;
 pub mod wire;
 
-pub use client::{EndpointStatus, KvClient, KvError, Swap};
-pub use op::{Expect, KeyValue, Limit, Meta, Op, OpResult, Query, QueryResult};
+pub use client::{EndpointStatus, KvClient, KvError, Page, Scan, Swap};
+pub use op::{Expect, KeyValue, Limit, Meta, Op, OpResult, Query, QueryResult, Range, RangePage};
 pub use store::Store;

@@ -7,10 +7,11 @@ pub(crate) mod failure;
 mod logging;
 mod print;
 mod prompt;
+mod scan;
 mod serve;
 mod settings;
 
-use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs};
+use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs, ScanArgs};
 use self::config::ConfigCommand;
 use self::failure::Failure;
 use self::print::Format;
@@ -32,6 +33,7 @@ Examples:
   paxos-kv get colour                   print its value
   paxos-kv cas colour --expect blue green
   paxos-kv del colour
+  paxos-kv scan users/ --limit 10       all keys that begin so, and their values
   paxos-kv status -o table              how are the nodes?
   paxos-kv config check --config FILE   what would a node be told?
   seq 9 | paxos-kv put numbers -        a value from standard input
@@ -63,6 +65,10 @@ enum Command {
     Del(Remote<KeyArgs>),
     /// Give a key a value, if it is as expected.
     Cas(Remote<CasArgs>),
+    /// Print all keys that begin with a prefix, in order: a key, a tab and its value a line.
+    ///
+    /// All of it is of one moment. Control characters are escaped, except in JSON.
+    Scan(Remote<ScanArgs>),
     /// Tell how each node is.
     Status(Remote<NoArgs>),
 }
@@ -119,6 +125,7 @@ pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
         Command::Get(remote) => remote.run(Action::Get),
         Command::Del(remote) => remote.run(Action::Del),
         Command::Cas(remote) => remote.run(Action::Cas),
+        Command::Scan(remote) => remote.run(Action::Scan),
         Command::Status(remote) => remote.run(|NoArgs {}| Action::Status),
     }
 }

@@ -38,7 +38,9 @@ pub(super) async fn run(client: KvClient) -> Result<(), Failure> {
 
 /// `obey` says whether to go on.
 fn read_lines(mut obey: impl FnMut(&str) -> bool) -> io::Result<()> {
-    println!("put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, status, help, exit");
+    println!(
+        "put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, scan PREFIX, status, help"
+    );
     let mut line = String::new();
     loop {
         print!("> ");
