@@ -10,7 +10,7 @@ mod port;
 mod status;
 mod tight;
 
-pub use self::local::{LocalCluster, LocalOptions};
+pub use self::local::{LocalCluster, LocalOptions, check_size};
 
 use self::port::Port;
 use self::status::Inspector;

@@ -39,6 +39,10 @@ impl Written {
     }
 }
 
+fn named(key: &str, value: Value, name: &str) -> Value {
+    json!({ "key": key, "value": value, "from": "environment", "name": name })
+}
+
 fn setting<'a>(report: &'a Value, key: &str) -> &'a Value {
     let settings = report["settings"].as_array().unwrap();
     settings.iter().find(|setting| setting["key"] == key).unwrap()
@@ -59,7 +63,6 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
     assert_eq!((&report["sound"], &report["problems"]), (&json!(true), &json!([])));
     let in_file = |key, value| json!({ "key": key, "value": value, "from": "file", "path": path });
     let cluster = json!({ "1": "127.0.0.1:2580", "2": "127.0.0.1:2590" });
-    let named = |key, value, name| json!({ "key": key, "value": value, "from": "environment", "name": name });
     let expected = [
         in_file("id", json!(2)),
         in_file("data-dir", json!("data/2")),

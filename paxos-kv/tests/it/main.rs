@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod config;
+mod dev;
 mod op;
 mod process;
 mod store;

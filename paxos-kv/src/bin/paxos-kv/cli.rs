@@ -15,7 +15,6 @@ use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs, ScanArgs};
 use self::config::ConfigCommand;
 use self::failure::Failure;
 use self::print::Format;
-use self::settings::SettingsArgs;
 use clap::{ArgMatches, Args, Parser, Subcommand};
 use paxos_core::Timing;
 use paxos_kv::{KvClient, KvError};
@@ -29,6 +28,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 const EXAMPLES: &str = "\
 Examples:
   paxos-kv dev                          a cluster of three nodes in this process
+  paxos-kv dev --processes              the same as three processes, to kill and start again
   paxos-kv put colour blue              give a key a value
   paxos-kv get colour                   print its value
   paxos-kv cas colour --expect blue green
@@ -51,11 +51,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one node of a cluster.
-    Serve(SettingsArgs),
+    Serve(serve::ServeArgs),
     /// Look at the settings of a node.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Run a whole durable cluster in this process, for development.
+    /// Run a whole durable cluster, for development: in this process, or in one for each node.
     Dev(dev::DevArgs),
     /// Give a key a value.
     Put(Remote<PutArgs>),

@@ -48,6 +48,15 @@ impl LogArgs {
     pub(super) fn start(&self) {
         start(&self.log_level, self.log_format);
     }
+
+    /// The flags that say the same.
+    pub(super) fn flags(&self) -> [String; 2] {
+        let format = match self.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        [format!("--log-level={}", self.log_level.0), format!("--log-format={format}")]
+    }
 }
 
 impl FromStr for LogLevel {

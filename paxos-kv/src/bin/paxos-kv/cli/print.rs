@@ -111,7 +111,7 @@ impl Printed {
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
                     Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
-                    Err(error) => vec![node.endpoint.clone(), error.clone()],
+                    Err(error) => vec![node.endpoint.clone(), format!("no answer: {error}")],
                 });
                 std::iter::once(row(&head)).chain(rows).collect()
             }

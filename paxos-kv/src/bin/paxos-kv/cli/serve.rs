@@ -3,13 +3,26 @@
 use super::failure::Failure;
 use super::logging;
 use super::settings::{SettingsArgs, Sound};
-use clap::ArgMatches;
+use clap::{ArgMatches, Args};
 use paxos_kv::server::Server;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub(super) fn run(args: SettingsArgs, matches: &ArgMatches) -> Result<(), Failure> {
-    let sound = args.merge(matches)?.check().map_err(Failure::Unsound)?;
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// End when this process, which started this one, has ended: for `dev --processes`.
+    #[arg(long, value_name = "PID", hide = true)]
+    end_with: Option<u32>,
+}
+
+pub(super) fn run(args: ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(parent) = args.end_with {
+        end_with(parent)?;
+    }
+    let sound = args.settings.merge(matches)?.check().map_err(Failure::Unsound)?;
     let Sound { server: options, log_level, log_format } = sound;
     logging::start(&log_level, log_format);
     abort_on_panic();
@@ -29,6 +42,16 @@ pub(super) fn run(args: SettingsArgs, matches: &ArgMatches) -> Result<(), Failur
         server.stop().await;
         Ok(())
     })
+}
+
+/// The system kills this process when its parent has ended, however that ends.
+fn end_with(parent: u32) -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
+    // It may have ended before the system was told.
+    match getppid().is_some_and(|now| now.as_raw_pid() as u32 == parent) {
+        true => Ok(()),
+        false => Err(Failure::Failed(format!("process {parent} is not the parent of this one"))),
+    }
 }
 
 /// A role that panicked has found its own state broken, and a half-dead node is worse than a dead
