@@ -71,6 +71,7 @@ impl Role for Puppet {
 impl Hosted for Puppet {
     const NAME: RoleName = RoleName::Acceptor;
     type Desk = ();
+    type Log = dyn Log<u64>;
 }
 
 pub type PuppetActor = RoleActor<Puppet>;
