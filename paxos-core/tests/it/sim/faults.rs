@@ -74,7 +74,10 @@ pub fn strike(world: &mut World) {
         FaultKind::Loss => world.network.loss = world.rng.between(10, 300),
         FaultKind::Duplication => world.network.duplication = world.rng.between(10, 500),
         FaultKind::Reordering => world.network.straggling = world.rng.between(10, 300),
-        FaultKind::SlowDisk => world.nodes[victim].disk.slow = true,
+        FaultKind::SlowDisk => {
+            world.nodes[victim].disk.slow = true;
+            world.nodes[victim].shelf.slow = true;
+        }
         FaultKind::Pause => {
             let until = world.now + world.rng.between(50_000, 1_000_000);
             world.nodes[victim].paused_until = until;
@@ -102,6 +105,7 @@ pub fn heal(world: &mut World) {
     world.network = Network::calm();
     for i in 0..world.nodes.len() {
         world.nodes[i].disk.slow = false;
+        world.nodes[i].shelf.slow = false;
         world.nodes[i].paused_until = 0;
         world.start(i);
     }
