@@ -17,5 +17,6 @@ mod new_leader;
 mod outbid;
 mod promises;
 mod reads;
+mod snapshots;
 mod steady;
 mod votes;
