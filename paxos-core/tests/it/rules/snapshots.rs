@@ -96,7 +96,7 @@ fn r26_an_acceptor_waits_for_the_learner_beside_it() {
         a.hear(2, accept(b, n, entry(n), slots(0, n)));
     }
     assert_eq!(a.hear(2, covered(3)), silence(), "another learner's disk");
-    let chosen = Record::Chosen { ballot: b, slots: slots(0, 3) };
+    let chosen = Record::Chosen { ballot: b, slots: slots(2, 3) };
     assert_eq!(a.hear(1, covered(2)), recorded(vec![chosen, trimmed(2)], vec![]));
     assert_eq!(a.hear(1, covered(2)), silence(), "it is no news");
     assert_eq!(a.role.status().trimmed, Slot(2));
