@@ -257,6 +257,9 @@ pub struct Limits {
     pub peer_frame_bytes_max: usize,
     /// Bytes of one frame between a client and a node.
     pub client_frame_bytes_max: usize,
+    /// Bytes of entries that a leader has proposed and that are not chosen yet. It finds out by
+    /// itself how much less the links carry in time. The window bounds slots in the same way.
+    pub flight_bytes_max: usize,
     /// Bytes of commands that wait for a slot at a proposer.
     pub queue_bytes_max: usize,
     /// Votes that a learner holds ahead of what it applied.
@@ -291,6 +294,7 @@ impl Default for Limits {
             part_bytes_max: 2 * MIB,
             peer_frame_bytes_max: 4 * MIB,
             client_frame_bytes_max: 2 * MIB,
+            flight_bytes_max: 4 * MIB,
             queue_bytes_max: 64 * MIB,
             fed_slots_max: 4096,
             fed_bytes_max: 64 * MIB,

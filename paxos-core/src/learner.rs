@@ -74,6 +74,8 @@ pub struct Learner<S> {
     /// Something was applied, or an answer came, or a question was asked at this time.
     moved_at: Now,
     fetches: usize,
+    /// Fetches in a row that nobody has answered.
+    unanswered: u32,
     told_at: Option<Now>,
     /// What snapshots cover was told, or the feed was seen to, at this time.
     kept_at: Option<Now>,
@@ -98,6 +100,7 @@ impl<S: StateMachine> Learner<S> {
             unrestorable: None,
             moved_at: Now(0),
             fetches: 0,
+            unanswered: 0,
             told_at: None,
             kept_at: None,
             fed_at: Now(0),

@@ -5,6 +5,7 @@
 
 mod campaign;
 mod common;
+mod flight;
 mod follow;
 mod lead;
 mod promises;

@@ -70,7 +70,10 @@ fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
         AcceptorMsg::Introduce { .. }
         | AcceptorMsg::AskRoster { .. }
         | AcceptorMsg::Poll { .. } => Ok(()),
-        AcceptorMsg::Prepare { ballot: b } => ballot(*b),
+        AcceptorMsg::Prepare { ballot: b, from } => {
+            ballot(*b)?;
+            slot(*from)
+        }
         AcceptorMsg::Accept { ballot: b, slot: s, entry: e, chosen } => {
             ballot(*b)?;
             slot(*s)?;

@@ -162,17 +162,24 @@ impl Common {
         }
     }
 
-    /// The next entry: all that is queued, as far as it fits (R1); none where nothing is.
-    pub(super) fn next_entry(&mut self, log_time_ms: u64) -> Option<Entry> {
+    /// The next entry: all that is queued, as far as it fits in an entry and in `room` bytes (R1);
+    /// none where nothing is, or nothing fits. With `is_first`, one command always does.
+    pub(super) fn next_entry(
+        &mut self,
+        log_time_ms: u64,
+        room: usize,
+        is_first: bool,
+    ) -> Option<Entry> {
         let mut bytes = 0;
         let fits = |command: &&Command| {
             bytes += command.weight();
-            bytes <= self.options.limits.entry_bytes_max
+            bytes <= self.options.limits.entry_bytes_max.min(room)
         };
-        let count = self.queue.iter().take_while(fits).count().max(1).min(self.queue.len());
-        if count == 0 {
+        let count = self.queue.iter().take_while(fits).count();
+        if count == 0 && !self.queue.front().is_some_and(|c| is_first || c.weight() <= room) {
             return None;
         }
+        let count = count.max(1);
         let commands: Arc<[Command]> = self.queue.drain(..count).collect();
         self.queue_bytes -= commands.iter().map(Command::weight).sum::<usize>();
         Some(Entry { log_time_ms, commands })

@@ -3,6 +3,7 @@
 use super::Stance;
 use super::campaign::Campaign;
 use super::common::Common;
+use super::flight::Flight;
 use super::follow::Follow;
 use super::promises::Adopted;
 use super::rounds::{Ask, Rounds};
@@ -33,6 +34,7 @@ pub(super) struct Lead {
     chosen_below: Slot,
     /// Proposals of the slots from `chosen_below` on.
     in_flight: VecDeque<Proposal>,
+    flight: Flight,
     rounds: Rounds,
     beat_at: Now,
     moved_at: Now,
@@ -50,7 +52,10 @@ pub(super) struct Lead {
 struct Proposal {
     entry: Entry,
     votes: AcceptorSet,
+    /// When it was sent to all.
     sent_at: Now,
+    /// When it was sent again to one.
+    again: BTreeMap<AcceptorSet, Now>,
 }
 
 impl Lead {
@@ -72,6 +77,7 @@ impl Lead {
             adopted: adopted.entries,
             chosen_below: adopted.chosen_below,
             in_flight: VecDeque::new(),
+            flight: Flight::new(common.options.limits.flight_bytes_max),
             rounds: Rounds::new(now, acceptors),
             beat_at: now,
             moved_at: now,
@@ -94,7 +100,8 @@ impl Lead {
         self.chosen_below
     }
 
-    /// Proposes as long as there is something to propose and room in the window.
+    /// Proposes as long as there is something to propose and room for it: in the window, and for
+    /// the bytes under way.
     pub(super) fn pump(&mut self, common: &mut Common, now: Now, out: &mut Output<NoRecord>) {
         if common.applied_below > self.applied_below {
             self.applied_below = common.applied_below;
@@ -108,11 +115,16 @@ impl Lead {
                 if planted!(GapNotFilled) && !self.adopted.contains_key(&slot) {
                     break;
                 }
+                if self.adopted.get(&slot).is_some_and(|entry| !self.flight.takes(entry.weight())) {
+                    break;
+                }
                 // P2c where there was a vote; a hole gets a no-op (invariant 5).
                 let log_time_ms = self.log_time(now);
                 self.adopted.remove(&slot).unwrap_or_else(|| Entry::noop(log_time_ms))
             } else {
-                match common.next_entry(self.log_time(now)) {
+                let Some(room) = self.flight.room() else { break };
+                let is_first = self.in_flight.is_empty();
+                match common.next_entry(self.log_time(now), room, is_first) {
                     Some(entry) => entry,
                     None => break,
                 }
@@ -138,11 +150,21 @@ impl Lead {
         let end = slots.below.since(self.chosen_below) as usize;
         let end = end.min(self.in_flight.len());
         for proposal in self.in_flight.range_mut(first.min(end)..end) {
-            proposal.votes |= bit;
+            if proposal.votes & bit == 0 {
+                proposal.votes |= bit;
+                // R10: a new vote is an answer, as durable as an echo. It counts as of when its
+                // proposal was first sent, since it may be the answer to that: however late it
+                // comes, it only says that the ballot was not outbid there at that time.
+                self.rounds.answered(bit, proposal.sent_at);
+            }
         }
         let before = self.chosen_below;
+        let timeout = common.options.timing.election_timeout_us();
         while self.in_flight.front().is_some_and(|p| self.quorums.phase2(p.votes)) {
-            self.in_flight.pop_front();
+            if let Some(chosen) = self.in_flight.pop_front() {
+                let took_us = now.since(chosen.sent_at);
+                self.flight.landed(chosen.entry.weight(), took_us, timeout);
+            }
             self.chosen_below = self.chosen_below.next();
         }
         if self.chosen_below > before {
@@ -221,7 +243,7 @@ impl Lead {
         if now.since(self.beat_at) >= heartbeat {
             self.beat(common, now, out);
         }
-        self.propose_again(common, now, 2 * heartbeat, out);
+        self.propose_again(common, now, out);
         let due = common.expiry_ms.is_some_and(|at| at <= self.log_time(now));
         if due && common.queue_is_empty() && self.is_idle(common) {
             // R18: log time passes by entries, and a session wants to expire.
@@ -249,7 +271,13 @@ impl Lead {
     fn propose(&mut self, common: &Common, now: Now, entry: Entry, out: &mut Output<NoRecord>) {
         let slot = self.next();
         let msg = self.accept(slot, entry.clone());
-        self.in_flight.push_back(Proposal { entry, votes: 0, sent_at: now });
+        self.flight.sent(entry.weight());
+        self.in_flight.push_back(Proposal {
+            entry,
+            votes: 0,
+            sent_at: now,
+            again: BTreeMap::new(),
+        });
         common.send_acceptors(0, &msg, out);
     }
 
@@ -257,20 +285,22 @@ impl Lead {
         AcceptorMsg::Accept { ballot: self.ballot, slot, entry, chosen: self.chosen() }
     }
 
-    /// Sends proposals again to the acceptors that have not voted for `patience_us`.
-    fn propose_again(
-        &mut self,
-        common: &Common,
-        now: Now,
-        patience_us: u64,
-        out: &mut Output<NoRecord>,
-    ) {
-        for i in 0..self.in_flight.len() {
-            if now.since(self.in_flight[i].sent_at) >= patience_us {
-                self.in_flight[i].sent_at = now;
-                let entry = self.in_flight[i].entry.clone();
-                let msg = self.accept(self.chosen_below.plus(i as u64), entry);
-                common.send_acceptors(self.in_flight[i].votes, &msg, out);
+    /// Sends proposals again to the acceptors that have answered something sent later, and not
+    /// voted: on links that keep the order, the proposal was lost, or the vote. An acceptor that
+    /// answers nothing, or is still at work on what came before, is sent nothing again, however
+    /// long that takes; what was lost is found out by the next heartbeat.
+    fn propose_again(&mut self, common: &Common, now: Now, out: &mut Output<NoRecord>) {
+        for (i, member) in common.acceptors().iter().enumerate() {
+            let (bit, answered) = (1 << i, self.rounds.answered_of(1 << i));
+            for at in 0..self.in_flight.len() {
+                let proposal = &mut self.in_flight[at];
+                let sent_at = proposal.again.get(&bit).copied().unwrap_or(proposal.sent_at);
+                if proposal.votes & bit == 0 && answered > sent_at {
+                    proposal.again.insert(bit, now);
+                    let entry = proposal.entry.clone();
+                    let msg = self.accept(self.chosen_below.plus(at as u64), entry);
+                    out.send(member.node, msg);
+                }
             }
         }
     }

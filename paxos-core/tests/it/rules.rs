@@ -11,6 +11,7 @@ mod chosen;
 mod clients;
 mod elections;
 mod first_start;
+mod large;
 mod leadership;
 mod log_time;
 mod new_leader;

@@ -70,7 +70,7 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Introduce { stored: Some(ClusterId(7)), formed: true },
         AcceptorMsg::AskRoster { role: RoleName::Learner },
         AcceptorMsg::Poll { attempt: 2 },
-        AcceptorMsg::Prepare { ballot },
+        AcceptorMsg::Prepare { ballot, from: Slot::ZERO },
         AcceptorMsg::Accept { ballot, slot, entry: entry(), chosen: slots },
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
         AcceptorMsg::Fetch { from: slot, role: RoleName::Acceptor },

@@ -63,7 +63,7 @@ fn absurd_ballots() {
         let wrong = Unsound::Ballot(ballot);
         let (slots, chosen) = (SlotRange::default(), SlotRange::default());
         let promised = Ballot::ZERO;
-        refused(AcceptorMsg::Prepare { ballot }, wrong);
+        refused(AcceptorMsg::Prepare { ballot, from: Slot::ZERO }, wrong);
         let (slot, entry) = (Slot(0), entry());
         refused(AcceptorMsg::Accept { ballot, slot, entry: entry.clone(), chosen }, wrong);
         refused(AcceptorMsg::Heartbeat { ballot, round: 0, chosen }, wrong);

@@ -221,7 +221,7 @@ impl Alone<Proposer> {
         self.hear(2, polled.clone());
         let prepare = self.hear(3, polled);
         match packet(&prepare) {
-            Some(Packet::Acceptor(AcceptorMsg::Prepare { ballot })) => ballot,
+            Some(Packet::Acceptor(AcceptorMsg::Prepare { ballot, .. })) => ballot,
             _ => panic!("no prepare but {prepare:?}"),
         }
     }

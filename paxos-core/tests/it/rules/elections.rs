@@ -52,7 +52,7 @@ fn r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else() {
 fn r09_a_deposed_leader_is_no_live_leader() {
     let mut a = acceptor(Limits::default());
     let (b1, b2) = (ballot(1, 2), ballot(2, 3));
-    a.hear(3, AcceptorMsg::Prepare { ballot: b2 });
+    a.hear(3, AcceptorMsg::Prepare { ballot: b2, from: Slot::ZERO });
     let reject = ProposerMsg::Reject { ballot: b1, promised: b2 };
     assert_eq!(a.hear(2, heartbeat(b1)), mail(vec![(2, reject.into())]));
     assert_eq!(a.hear(1, heartbeat(b2)), silence());
@@ -77,7 +77,7 @@ fn r09_polls_from_outside_are_refused() {
     for from in [member(4), wiped, member(3)] {
         assert_eq!(a.hear_from(from, POLL), answer(from, false, Ballot::ZERO));
         let ballot = ballot(1, from.node.0);
-        assert_eq!(a.hear_from(from, AcceptorMsg::Prepare { ballot }), silence());
+        assert_eq!(a.hear_from(from, AcceptorMsg::Prepare { ballot, from: Slot::ZERO }), silence());
     }
     assert_eq!(a.hear(2, POLL), answer(member(2), true, Ballot::ZERO));
 }
@@ -102,7 +102,7 @@ fn r09_a_campaign_needs_the_consent_of_a_quorum() {
     assert_eq!(p.hear(3, polled(attempt, false, ballot(7, 2))), silence());
     assert_eq!(p.hear(3, polled(old, true, zero)), silence());
     assert_eq!(p.role.status().campaigns, 0);
-    let prepare = AcceptorMsg::Prepare { ballot: ballot(8, 1) };
+    let prepare = AcceptorMsg::Prepare { ballot: ballot(8, 1), from: Slot::ZERO };
     assert_eq!(p.hear(3, polled(attempt, true, zero)), mail(to_all(prepare)));
 }
 

@@ -64,7 +64,7 @@ fn r23_no_vote_before_all_have_stored_the_same_roster() {
     let asked = [
         AcceptorMsg::AskRoster { role: RoleName::Proposer },
         AcceptorMsg::Poll { attempt: 1 },
-        AcceptorMsg::Prepare { ballot: b },
+        AcceptorMsg::Prepare { ballot: b, from: Slot::ZERO },
         accept(b, 0, entry(0), slots(0, 0)),
         AcceptorMsg::Heartbeat { ballot: b, round: 1, chosen: slots(0, 0) },
         AcceptorMsg::Fetch { from: Slot(0), role: RoleName::Learner },

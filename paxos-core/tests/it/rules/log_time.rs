@@ -75,7 +75,7 @@ fn r18_a_promise_tells_the_log_time_of_what_is_chosen() {
     };
     let promise = ProposerMsg::Promise { ballot: higher, part };
     let expected = recorded(vec![Record::Promised(higher)], vec![(3, promise.into())]);
-    assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher }), expected);
+    assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher, from: Slot::ZERO }), expected);
 }
 
 /// R18: log time at a slot is the highest of the slot before and of the entry.

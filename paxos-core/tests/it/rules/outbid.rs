@@ -36,7 +36,7 @@ fn a_member_that_promised_a_lost_ballot_votes_again() {
             assert_eq!(proposer.status().stance, "lead");
             let round = proposer.status().ballot.round + 1;
             let ballot = Ballot { round, node: NodeId(3), life: 9 };
-            let prepare = AcceptorMsg::Prepare { ballot };
+            let prepare = AcceptorMsg::Prepare { ballot, from: Slot::ZERO };
             acceptors[2].receive(now, member(3), prepare, &mut Output::new());
             lost = Some(ballot);
         }

@@ -140,7 +140,7 @@ fn r26_an_acceptor_goes_on_where_its_learner_is() {
     };
     let told = ProposerMsg::Promise { ballot: later, part: promise };
     assert_eq!(
-        a.hear(3, AcceptorMsg::Prepare { ballot: later }),
+        a.hear(3, AcceptorMsg::Prepare { ballot: later, from: Slot::ZERO }),
         recorded(vec![Record::Promised(later)], vec![(3, told.into())])
     );
 }
@@ -151,7 +151,7 @@ fn r05_a_trimmed_slot_is_accepted_and_not_stored() {
     let mut a = acceptor(Limits::default());
     let b = ballot(1, 2);
     a.hear(1, covered(5));
-    a.hear(2, AcceptorMsg::Prepare { ballot: b });
+    a.hear(2, AcceptorMsg::Prepare { ballot: b, from: Slot::ZERO });
     let told = a.hear(2, accept(b, 3, entry(3), slots(0, 0)));
     assert_eq!(told, mail(vec![(2, accepted(b, slots(3, 4)))]));
 }

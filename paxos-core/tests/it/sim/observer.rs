@@ -116,7 +116,7 @@ impl Observer {
 
     fn asked_of_acceptor(&mut self, from: MemberId, boot: u64, msg: &AcceptorMsg) {
         match msg {
-            AcceptorMsg::Prepare { ballot } => {
+            AcceptorMsg::Prepare { ballot, .. } => {
                 self.invariant_4_one_owner(from, boot, *ballot);
             }
             AcceptorMsg::Accept { ballot, slot, entry, chosen } => {
@@ -187,9 +187,9 @@ impl Observer {
         }
     }
 
-    /// What some acceptor has forgotten is chosen. It may be proposed again by one that does not know
-    /// that, but nothing else in its place; only a leader that was outbid may still repeat what it
-    /// proposed before.
+    /// What some acceptor has forgotten is chosen. It may be proposed again by one that does not
+    /// know that, but nothing else in its place; only a leader that was outbid may still repeat
+    /// what it proposed before.
     fn invariant_9_trimmed_is_not_proposed_anew(&self, ballot: Ballot, slot: Slot, entry: &Entry) {
         if slot < self.trimmed {
             let (chosen_in, chosen) = self.chosen.get(&slot).expect("invariant 9: not chosen");

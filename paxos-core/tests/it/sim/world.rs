@@ -3,7 +3,7 @@
 use super::faults::{self, FaultKind};
 use super::history::{History, Seen};
 use super::machine::{KEYS, Lists, append, list};
-use super::network::Network;
+use super::network::{self, Network};
 use super::node::{Cast, Node, Process, Voter};
 use super::observer::Observer;
 use paxos_core::rng::Rng;
@@ -35,6 +35,8 @@ pub struct World {
     cast: Cast,
     limits: Limits,
     timing: Timing,
+    /// How large some commands are.
+    bulk: usize,
     pub faults: BTreeMap<FaultKind, u64>,
     /// Snapshots that came from a peer.
     installed: u64,
@@ -96,6 +98,7 @@ impl World {
             entry_bytes_max: [100, 1_000, 1 << 20][rng.between(0, 3) as usize],
             fed_slots_max: [2, 64, 4096][rng.between(0, 3) as usize],
             session_ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
+            flight_bytes_max: [500, 4_000][rng.between(0, 2) as usize],
             queue_bytes_max: [150, 400, 64 << 20][rng.between(0, 3) as usize],
             reads_max: [2, 65_536][rng.between(0, 2) as usize],
             sessions_max: [6, 100_000][rng.between(0, 2) as usize],
@@ -118,6 +121,7 @@ impl World {
             cast,
             limits,
             timing: Timing::default(),
+            bulk: [0, 0, 30, 100][rng.between(0, 4) as usize],
             faults: BTreeMap::new(),
             installed: 0,
             healed: false,
@@ -353,7 +357,8 @@ impl World {
             if let Some(at) = open.remove(&id) {
                 let Seen { key, number, .. } = self.history.calls[at];
                 if let (Some(number), Outcome::Done(_)) = (number, &outcome) {
-                    self.observer.invariant_11_acknowledged_is_chosen(&append(key, number));
+                    self.observer
+                        .invariant_11_acknowledged_is_chosen(&append(key, number, self.bulk));
                 }
                 self.history.calls[at].ended = Some((self.now, outcome));
             }
@@ -376,7 +381,7 @@ impl World {
         let SimClient { client, open } = &mut self.clients[c];
         let mut out = Output::new();
         let id = match number {
-            Some(number) => client.write(now, append(key, number), deadline, &mut out),
+            Some(number) => client.write(now, append(key, number, self.bulk), deadline, &mut out),
             None => client.read(now, list(key), deadline, &mut out),
         };
         open.insert(id, at);
@@ -496,7 +501,9 @@ impl World {
 
     fn send(&mut self, from: MemberId, mail: Outgoing, boot: Option<u64>) {
         let boot = boot.filter(|_| mail.to == from.node);
-        let mut arrivals = self.network.send(from.node, mail.to, &mut self.rng);
+        let is_inside = from.node.0 < CLIENTS && mail.to.0 < CLIENTS;
+        let bytes = if is_inside { network::bytes(&mail.packet) } else { 0 };
+        let mut arrivals = self.network.send(self.now, from.node, mail.to, bytes, &mut self.rng);
         // A client counts refusals against attempts, as a route allows: at most once.
         if matches!(mail.packet, Packet::Proposer(ProposerMsg::Propose { .. }) | Packet::Client(_))
         {

@@ -321,8 +321,8 @@ fn ticks_tell_progress_and_fetch_what_is_missing() {
     assert_whole("patience", &tick(&mut learner, after(49_999)), &nothing());
     let says = |to| and(fetch(to, 1), progress(1));
     assert_whole("another", &tick(&mut learner, after(50_000)), &says(1));
-    assert_whole("the feeder", &tick(&mut learner, after(100_000)), &says(1));
-    assert_whole("yet another", &tick(&mut learner, after(150_000)), &says(2));
+    assert_whole("the feeder", &tick(&mut learner, after(150_000)), &says(1));
+    assert_whole("yet another", &tick(&mut learner, after(350_000)), &says(2));
     let mut learner = open();
     assert_whole("not behind", &tick(&mut learner, after(50_000)), &progress(1));
     let late = and(fetch(1, 1), progress(1));
