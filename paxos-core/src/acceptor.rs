@@ -285,7 +285,8 @@ impl Acceptor {
     /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
     fn heeds(&self, from: MemberId, ballot: Ballot) -> bool {
         let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
-        invited && ballot.node == from.node && ballot.is_sound()
+        let is_credible = ballot.is_sound() && ballot.follows(self.promised.round);
+        invited && ballot.node == from.node && is_credible
     }
 }
 

@@ -27,7 +27,8 @@ use crate::state::{Applied, StateMachine, Unrestorable};
 pub struct LearnerOptions {
     /// Itself.
     pub me: MemberId,
-    /// Random at each process start: tells its questions from those of its former life.
+    /// Random each time that it is made: tells its questions and its progress from those of its
+    /// former life.
     pub life: u64,
     /// The node of the proposer that it is paired with; its own where it has one.
     pub proposer: NodeId,
@@ -209,6 +210,7 @@ impl<S: StateMachine> Learner<S> {
     fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         self.told_at = Some(now);
         let progress = ProposerMsg::Progress {
+            life: self.options.life,
             applied_below: self.applied_below,
             log_time_ms: self.log_time_ms,
             expiry_ms: self.sessions.next_expiry_ms(),

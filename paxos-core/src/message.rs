@@ -161,6 +161,8 @@ pub enum ProposerMsg {
     },
     /// From the learner that this proposer is paired with: how far it applied.
     Progress {
+        /// The learner's life: what it applied in another one may be gone.
+        life: u64,
         /// Every slot below is applied.
         applied_below: Slot,
         /// Log time at the last slot applied.

@@ -117,7 +117,7 @@ fn proposer(msg: &ProposerMsg) -> Result<(), Unsound> {
             slot(*chosen_below)
         }
         ProposerMsg::Leading { ballot: b } => ballot(*b),
-        ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms } => {
+        ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms, .. } => {
             slot(*applied_below)?;
             log_time(*log_time_ms)?;
             expiry_ms.map_or(Ok(()), log_time)

@@ -4,21 +4,27 @@ use super::Stance;
 use super::common::Common;
 use super::follow::Follow;
 use super::lead::Lead;
+use super::poll::Poll;
 use super::promises::Promises;
-use crate::ballot::{Ballot, MemberId};
-use crate::config::Now;
+use crate::ballot::Ballot;
+use crate::config::{Configuration, Now};
 use crate::message::{AcceptorMsg, PromisePart};
 use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output};
 use crate::slot::Slot;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 
 /// A campaign lasts at most so many election timeouts, however many parts of promises come.
 const PATIENCE: u64 = 20;
 
+/// How often in a row a candidate lets others lead because its learner could not follow.
+const YIELDS_MAX: u32 = 3;
+
 #[derive(Debug)]
 pub(super) struct Campaign {
+    pub(super) configuration: Arc<Configuration>,
     phase: Phase,
     began_at: Now,
     patient_until: Now,
@@ -27,7 +33,7 @@ pub(super) struct Campaign {
 #[derive(Debug)]
 enum Phase {
     /// No ballot is used yet.
-    Poll { attempt: u64, consents: AcceptorSet, sent_at: Now },
+    Poll(Poll),
     /// Phase 1 of this ballot; each acceptor is asked for one part of its promise at a time.
     Prepare { ballot: Ballot, promises: Promises, asked: BTreeMap<AcceptorSet, Asked> },
 }
@@ -42,51 +48,58 @@ struct Asked {
 
 impl Campaign {
     /// Begins with a poll, which disturbs nobody.
-    pub(super) fn poll(common: &mut Common, now: Now, out: &mut Output<NoRecord>) -> Campaign {
-        common.attempts = common.attempts.wrapping_add(1);
-        let campaign = Campaign {
-            phase: Phase::Poll { attempt: common.attempts, consents: 0, sent_at: now },
-            began_at: now,
-            patient_until: now.plus(common.election_timeout()),
-        };
-        let poll = AcceptorMsg::Poll { attempt: common.attempts };
-        common.send_acceptors(0, &poll, out);
+    pub(super) fn poll(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        out: &mut Output<NoRecord>,
+    ) -> Campaign {
+        let phase = Phase::Poll(Poll::ask(&configuration, common, now, out));
+        let patient_until = now.plus(common.election_timeout());
+        Campaign { configuration, phase, began_at: now, patient_until }
+    }
+
+    /// Begins with the consent of a phase-1 quorum, in a ballot above all that they have promised.
+    pub(super) fn prepare(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        out: &mut Output<NoRecord>,
+    ) -> Campaign {
+        let ballot = common.next_ballot();
+        common.see(ballot);
+        common.campaigns += 1;
+        let (promises, asked) = Default::default();
+        let phase = Phase::Prepare { ballot, promises, asked };
+        let patient_until = now.plus(common.election_timeout());
+        let mut campaign = Campaign { configuration, phase, began_at: now, patient_until };
+        campaign.ask(common, now, out);
         campaign
     }
 
     /// The ballot that promises were asked for.
     pub(super) fn asked(&self) -> Option<Ballot> {
         match self.phase {
-            Phase::Poll { .. } => None,
+            Phase::Poll(_) => None,
             Phase::Prepare { ballot, .. } => Some(ballot),
         }
     }
 
-    /// An acceptor consents. When a phase-1 quorum has, the campaign begins in a ballot above all
-    /// that they have promised.
+    /// An acceptor consents. When a phase-1 quorum has, the campaign itself begins.
     pub(super) fn polled(
         &mut self,
         common: &mut Common,
         now: Now,
-        from: MemberId,
+        bit: AcceptorSet,
         attempt: u64,
         out: &mut Output<NoRecord>,
-    ) {
-        let Phase::Poll { attempt: mine, consents, .. } = &mut self.phase else { return };
-        if attempt != *mine {
-            return;
+    ) -> Option<Stance> {
+        let Phase::Poll(poll) = &mut self.phase else { return None };
+        if !poll.consents(&self.configuration, bit, attempt) {
+            return None;
         }
-        *consents |= common.bit(from);
-        if common.configuration.as_ref().is_some_and(|c| c.quorums.phase1(*consents)) {
-            let ballot = common.next_ballot();
-            common.see(ballot);
-            common.campaigns += 1;
-            let (promises, asked) = Default::default();
-            self.phase = Phase::Prepare { ballot, promises, asked };
-            self.began_at = now;
-            self.patient_until = now.plus(common.election_timeout());
-            self.prepare(common, now, out);
-        }
+        let configuration = Arc::clone(&self.configuration);
+        Some(Stance::Campaign(Campaign::prepare(configuration, common, now, out)))
     }
 
     /// A part of a promise. When a phase-1 quorum has promised, this proposer leads.
@@ -94,34 +107,41 @@ impl Campaign {
         &mut self,
         common: &mut Common,
         now: Now,
-        from: MemberId,
+        bit: AcceptorSet,
         ballot: Ballot,
         part: PromisePart,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
         let Phase::Prepare { ballot: mine, promises, .. } = &mut self.phase else { return None };
-        let bit = common.bit(from);
-        if ballot != *mine || bit == 0 {
+        if ballot != *mine {
             return None;
         }
         let is_news = promises.add(bit, part);
-        if !common.configuration.as_ref()?.quorums.phase1(promises.complete()) {
+        if !self.configuration.quorums.phase1(promises.complete()) {
             if is_news {
                 let patient_until = now.plus(common.options.timing.election_timeout_us());
                 self.patient_until = self.patient_until.max(patient_until);
-                self.prepare(common, now, out);
+                self.ask(common, now, out);
             }
             return None;
         }
         let adopted = core::mem::take(promises).adopt();
+        let configuration = Arc::clone(&self.configuration);
+        // R6: what was trimmed can only come to the learner as a snapshot. Let another, or another
+        // quorum, have a go.
         if adopted.trimmed > common.applied_below {
-            // R6: what was trimmed can only come to the learner as a snapshot. Let another, or
-            // another quorum, have a go.
-            common.failures += 1;
-            return Some(Stance::Follow(Follow::back_off(common, now)));
+            let slot = adopted.trimmed;
+            return Some(Stance::Follow(Follow::behind(configuration, common, now, slot)));
         }
-        common.failures = 0;
-        Some(Stance::Lead(Box::new(Lead::begin(common, now, ballot, adopted, out))))
+        // A leader proposes nothing before its learner comes near (R20), and all writes wait for
+        // it. After a restart of all, everybody is behind: then one must lead nevertheless.
+        let near = Slot(adopted.chosen_below.0.saturating_sub(configuration.window));
+        if near > common.applied_below && common.yields < YIELDS_MAX {
+            common.yields += 1;
+            return Some(Stance::Follow(Follow::behind(configuration, common, now, near)));
+        }
+        (common.failures, common.yields) = (0, 0);
+        Some(Stance::Lead(Box::new(Lead::begin(configuration, common, now, ballot, adopted, out))))
     }
 
     pub(super) fn tick(
@@ -133,21 +153,17 @@ impl Campaign {
         let timing = common.options.timing;
         let is_over = now.since(self.began_at) >= PATIENCE * timing.election_timeout_us();
         if now >= self.patient_until || is_over {
-            if self.asked().is_some() {
-                common.failures += 1;
-                return Some(Stance::Follow(Follow::back_off(common, now)));
-            }
-            return Some(Stance::Campaign(Campaign::poll(common, now, out)));
+            let configuration = Arc::clone(&self.configuration);
+            return Some(match self.phase {
+                Phase::Poll(_) => Stance::Campaign(Campaign::poll(configuration, common, now, out)),
+                Phase::Prepare { .. } => {
+                    Stance::Follow(Follow::back_off(configuration, common, now))
+                }
+            });
         }
         match &mut self.phase {
-            Phase::Poll { attempt, consents, sent_at } => {
-                if now.since(*sent_at) >= timing.heartbeat_us() {
-                    *sent_at = now;
-                    let poll = AcceptorMsg::Poll { attempt: *attempt };
-                    common.send_acceptors(*consents, &poll, out);
-                }
-            }
-            Phase::Prepare { .. } => self.prepare(common, now, out),
+            Phase::Poll(poll) => poll.tick(&self.configuration, common, now, out),
+            Phase::Prepare { .. } => self.ask(common, now, out),
         }
         None
     }
@@ -155,10 +171,10 @@ impl Campaign {
     /// Asks each acceptor for the first part of its promise that is missing: at once when the part
     /// before it is there, again when nothing came of that, and less often each time, since a part
     /// may be large and its way slow.
-    fn prepare(&mut self, common: &Common, now: Now, out: &mut Output<NoRecord>) {
+    fn ask(&mut self, common: &Common, now: Now, out: &mut Output<NoRecord>) {
         let Phase::Prepare { ballot, promises, asked } = &mut self.phase else { return };
         let heartbeat = common.options.timing.heartbeat_us();
-        for (i, member) in common.acceptors().iter().enumerate() {
+        for (i, member) in self.configuration.acceptors.iter().enumerate() {
             let bit = 1 << i;
             if promises.complete() & bit != 0 {
                 continue;

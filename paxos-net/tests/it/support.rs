@@ -85,7 +85,12 @@ pub fn samples() -> Vec<Packet> {
         ProposerMsg::HeartbeatAck { ballot, round: 4, chosen_below: slot },
         ProposerMsg::Reject { ballot, promised: ballot },
         ProposerMsg::Leading { ballot },
-        ProposerMsg::Progress { applied_below: slot, log_time_ms: 3, expiry_ms: Some(60_003) },
+        ProposerMsg::Progress {
+            life: 1,
+            applied_below: slot,
+            log_time_ms: 3,
+            expiry_ms: Some(60_003),
+        },
         ProposerMsg::AskReadIndex { learner: NodeId(2), id, hops },
     ];
     let learner = [

@@ -242,7 +242,10 @@ impl Alone<Proposer> {
     /// The paired learner has applied everything below.
     pub fn applied(&mut self, below: u64) -> Output<NoRecord> {
         let applied_below = Slot(below);
-        self.hear(1, ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: None })
+        self.hear(
+            1,
+            ProposerMsg::Progress { life: life(1), applied_below, log_time_ms: 0, expiry_ms: None },
+        )
     }
 
     pub fn voted(&mut self, by: u64, ballot: Ballot, slots: SlotRange) -> Output<NoRecord> {

@@ -20,7 +20,10 @@ fn applied(from: u64, nonces: &[u64]) -> Output<SnapshotPiece> {
     }
     let applied_below = Slot(from + nonces.len() as u64);
     let expiry_ms = Some(Limits::default().session_ttl_ms);
-    out.send(NodeId(1), ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms });
+    out.send(
+        NodeId(1),
+        ProposerMsg::Progress { life: life(1), applied_below, log_time_ms: 0, expiry_ms },
+    );
     out
 }
 

@@ -233,3 +233,39 @@ fn r11_the_leaders_own_disk_may_be_the_slowest() {
     bench.sync(1);
     assert_eq!(own(&bench), 1);
 }
+
+/// A ballot that nobody can have come to is ignored, or it would be the last: by acceptors, whose
+/// promise stays, and by proposers, whose own ballots stay below.
+///
+/// An acceptor promised 7.2. It is asked in ballots that are too far above, and in one that is not.
+/// A proposer has seen round 7, and hears of the same ones; one that has just started believes the
+/// first that it hears.
+#[test]
+fn r09_a_ballot_that_nobody_can_have_come_to_is_ignored() {
+    let mut a = acceptor(Limits::default());
+    let prepare = |ballot| AcceptorMsg::Prepare { ballot, from: Slot::ZERO };
+    a.hear(2, prepare(ballot(7, 2)));
+    let far = 7 + Ballot::JUMP_MAX;
+    for round in [far + 1, 1 << 40, Ballot::ROUND_MAX] {
+        let b = ballot(round, 3);
+        assert_eq!(a.hear(3, prepare(b)), silence());
+        assert_eq!(a.hear(3, accept(b, 0, entry(0), slots(0, 0))), silence());
+        assert_eq!(a.hear(3, heartbeat(b)), silence());
+        assert_eq!(a.role.status().promised, ballot(7, 2));
+    }
+    a.hear(3, prepare(ballot(far, 3)));
+    assert_eq!(a.role.status().promised, ballot(far, 3));
+
+    let mut p = proposer(options());
+    p.hear(2, ProposerMsg::Leading { ballot: ballot(7, 2) });
+    p.hear(3, ProposerMsg::Leading { ballot: ballot(far + 1, 3) });
+    assert_eq!(p.role.status().leader, Some(NodeId(2)));
+    let b = p.campaign();
+    assert_eq!(b.round, 8);
+    p.hear(3, ProposerMsg::Reject { ballot: b, promised: ballot(Ballot::ROUND_MAX, 3) });
+    assert_eq!(p.campaign().round, 9);
+
+    let mut p = proposer(options());
+    p.hear(2, ProposerMsg::Leading { ballot: ballot(1 << 40, 2) });
+    assert_eq!(p.campaign().round, (1 << 40) + 1);
+}

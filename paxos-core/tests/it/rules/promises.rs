@@ -183,3 +183,36 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
     let (b2, _) = p.lead(part, nothing());
     assert!(b2 > b1);
 }
+
+/// R6, R20: a proposer whose learner is further behind than the window lets others lead, for four
+/// election timeouts and more, unless its learner comes near; the fourth time it leads
+/// nevertheless, or nobody might.
+///
+/// The window is 16. Node 2 knows slots below 100 as chosen; the own learner has applied nothing.
+#[test]
+fn r06_a_proposer_far_behind_lets_others_lead_at_first() {
+    let part = PromisePart { chosen_below: Slot(100), from: Slot(100), ..nothing() };
+    let lose = |p: &mut Alone<Proposer>| {
+        let b = p.campaign();
+        p.hear(2, promise(b, part.clone()));
+        p.hear(3, promise(b, nothing()));
+        (p.now, p.role.status().stance)
+    };
+    let mut p = proposer(options());
+    let mut last = lose(&mut p);
+    for _ in 0..2 {
+        let next = lose(&mut p);
+        assert!(next.0.since(last.0) >= 1_200_000);
+        assert_eq!((last.1, next.1), ("follow", "follow"));
+        last = next;
+    }
+    assert_eq!(lose(&mut p).1, "lead");
+
+    let mut p = proposer(options());
+    assert_eq!(lose(&mut p).1, "follow");
+    p.applied(84);
+    let came_near = p.now;
+    let (at, stance) = lose(&mut p);
+    assert!(at.since(came_near) <= 600_000, "it need not wait longer");
+    assert_eq!(stance, "lead");
+}

@@ -126,7 +126,10 @@ fn fetch(to: u64, from: u64) -> Output<SnapshotPiece> {
 
 fn progress(applied_below: u64) -> Output<SnapshotPiece> {
     let applied_below = Slot(applied_below);
-    mail([(1, ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: Some(TTL_MS) })])
+    mail([(
+        1,
+        ProposerMsg::Progress { life: 1, applied_below, log_time_ms: 0, expiry_ms: Some(TTL_MS) },
+    )])
 }
 
 fn reply(sequence: u64, reply: Reply) -> Output<SnapshotPiece> {
@@ -273,7 +276,8 @@ fn commands_run_once_and_are_answered_here() {
     let mut learner = limited(Limits { sessions_max: 0, ..Limits::default() });
     tell(&mut learner, member(2), LearnerMsg::Roster(roster()));
     let refused = mail([(9, ClientMsg::NotRegistered { nonce: 7 })]);
-    let none = ProposerMsg::Progress { applied_below: Slot(1), log_time_ms: 0, expiry_ms: None };
+    let none =
+        ProposerMsg::Progress { life: 1, applied_below: Slot(1), log_time_ms: 0, expiry_ms: None };
     let out = tell(&mut learner, member(1), told(0, vec![batch(0, [register(7)])], 1));
     assert_whole("too many sessions", &out, &and(refused, mail([(1, none)])));
 }

@@ -124,7 +124,7 @@ fn reject(ballot: Ballot, promised: Ballot) -> ProposerMsg {
 
 fn progress(applied_below: u64) -> ProposerMsg {
     let applied_below = Slot(applied_below);
-    ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: None }
+    ProposerMsg::Progress { life: 1, applied_below, log_time_ms: 0, expiry_ms: None }
 }
 
 fn ask(hops: u8) -> ProposerMsg {
