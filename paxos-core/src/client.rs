@@ -173,7 +173,7 @@ impl Client {
             return id;
         }
         self.calls.insert(id, Call::new(work, deadline));
-        self.session.close_if_stale(now, self.options.limits.session_ttl_ms);
+        self.session.close_if_stale(now);
         self.attempt(now, id, out);
         id
     }
@@ -190,7 +190,7 @@ impl Client {
             Work::Read { query } => LearnerMsg::Read { id: id.0, query: query.clone() }.into(),
             Work::Write { value, number } => {
                 if number.is_none() {
-                    *number = self.session.number(&self.options.limits, &self.numbered);
+                    *number = self.session.number(&self.numbered);
                 }
                 let Some((session, sequence)) = *number else {
                     self.blocked = true;
@@ -304,8 +304,8 @@ impl Role for Client {
 
     fn receive(&mut self, now: Now, _: MemberId, msg: ClientMsg, out: &mut Output<NoRecord>) {
         match msg {
-            ClientMsg::Registered { nonce, session } => {
-                if self.session.open(now, nonce, session) {
+            ClientMsg::Registered { nonce, session, rules } => {
+                if self.session.open(now, nonce, session, rules) {
                     self.advance(now, out);
                 }
             }

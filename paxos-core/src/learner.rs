@@ -93,7 +93,7 @@ impl<S: StateMachine> Learner<S> {
             configuration: None,
             applied_below: Slot::ZERO,
             log_time_ms: 0,
-            sessions: Sessions::new(options.limits),
+            sessions: Sessions::new(options.layout.sessions),
             state,
             backlog: Backlog::new(options.limits),
             reads: Reads::new(mix(options.life), options.limits),
@@ -173,7 +173,10 @@ impl<S: StateMachine> Learner<S> {
             Body::Register { nonce } => {
                 let session = SessionId { slot: at.slot, index: at.index };
                 Some(match self.sessions.register(session, at.log_time_ms) {
-                    true => ClientMsg::Registered { nonce: *nonce, session },
+                    true => {
+                        let rules = self.sessions.rules();
+                        ClientMsg::Registered { nonce: *nonce, session, rules }
+                    }
                     false => ClientMsg::NotRegistered { nonce: *nonce },
                 })
             }
@@ -275,6 +278,7 @@ impl<S: StateMachine> Role for Learner<S> {
         match msg {
             LearnerMsg::Roster(roster) => {
                 if self.configuration.is_none() {
+                    self.sessions.obey(roster.sessions);
                     self.configuration = Some(roster);
                     self.fetch(now, out);
                 }
@@ -350,6 +354,7 @@ impl<S: StateMachine> Role for Learner<S> {
             SnapshotPiece::Header { below, log_time_ms, configuration } => {
                 self.applied_below = below;
                 self.log_time_ms = log_time_ms;
+                self.sessions.obey(configuration.sessions);
                 self.configuration = Some(configuration);
             }
             SnapshotPiece::Sessions(sessions) => {

@@ -3,7 +3,7 @@
 mod packet;
 
 use crate::ballot::{Ballot, NodeId};
-use crate::config::{ClusterId, Configuration};
+use crate::config::{ClusterId, Configuration, SessionRules};
 use crate::entry::{Command, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use crate::snapshot::SnapshotId;
@@ -248,6 +248,8 @@ pub enum ClientMsg {
         nonce: u64,
         /// The session.
         session: SessionId,
+        /// How long it lives, and what it keeps.
+        rules: SessionRules,
     },
     /// No session was opened: there are too many.
     NotRegistered {

@@ -174,6 +174,10 @@ pub fn proposer(options: ProposerOptions) -> Alone<Proposer> {
 
 /// A learner that knows the configuration, and has asked its acceptor in vain for what is chosen.
 pub fn learner(limits: Limits) -> Alone<Learner<Journal>> {
+    learner_of(limits, roster(3))
+}
+
+pub fn learner_of(limits: Limits, roster: Configuration) -> Alone<Learner<Journal>> {
     let role = Learner::new(
         LearnerOptions {
             me: member(1),
@@ -186,7 +190,7 @@ pub fn learner(limits: Limits) -> Alone<Learner<Journal>> {
         Journal::default(),
     );
     let mut alone = Alone { role, now: Now(0) };
-    alone.hear(1, LearnerMsg::Roster(roster(3)));
+    alone.hear(1, LearnerMsg::Roster(roster));
     alone
 }
 

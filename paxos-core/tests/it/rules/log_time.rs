@@ -15,9 +15,15 @@ fn stamps(bench: &Bench, node: u64) -> Vec<u64> {
     stamps.into_values().collect()
 }
 
+/// Three nodes where sessions live for a second.
+fn short_sessions() -> Layout {
+    let sessions = SessionRules { ttl_ms: 1000, ..SessionRules::default() };
+    Layout { sessions, ..layout(3) }
+}
+
 /// Three nodes whose clocks run three times too fast, at a third, and right.
-fn with_bad_clocks(limits: Limits) -> Bench {
-    let mut bench = Bench::new(Setup { limits, ..Setup::nodes(3) });
+fn with_bad_clocks(layout: Layout) -> Bench {
+    let mut bench = Bench::new(Setup { layout, ..Setup::nodes(3) });
     bench.set_clock(1, 300);
     bench.set_clock(2, 33);
     bench.pass_ms(1000);
@@ -104,7 +110,7 @@ fn r18_log_time_is_the_highest_stamp_so_far() {
 /// Nodes 1, 2 and 3 lead in turn, ten times. Each writes twice, a second apart.
 #[test]
 fn r18_log_time_never_goes_back_across_leaders() {
-    let mut bench = with_bad_clocks(Limits::default());
+    let mut bench = with_bad_clocks(layout(3));
     bench.lead(1);
     let s = bench.open(1);
     let mut sequence = 0;
@@ -139,8 +145,7 @@ fn r18_log_time_never_goes_back_across_leaders() {
 /// only that one no-op.
 #[test]
 fn r18_a_noop_lets_a_session_expire() {
-    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
-    let mut bench = Bench::formed(Setup { limits, ..Setup::nodes(3) });
+    let mut bench = Bench::formed(Setup { layout: short_sessions(), ..Setup::nodes(3) });
     bench.lead(1);
     bench.open(1);
     let mark = bench.sent.len();
@@ -206,8 +211,7 @@ fn r18_no_clock_of_a_replica_makes_a_session_expire() {
 /// after the other is opened, used and left to expire.
 #[test]
 fn r18_expiry_is_equal_on_all_replicas() {
-    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
-    let mut bench = with_bad_clocks(limits);
+    let mut bench = with_bad_clocks(short_sessions());
     let mut at = std::collections::BTreeMap::new();
     let mut expired = 0;
     for turn in 0..12 {

@@ -94,6 +94,7 @@ impl Cast {
             learners: vec![feed(6, 1), feed(7, 2)],
             quorums: Quorums::majority(3).expect("they meet"),
             window: Layout::WINDOW,
+            sessions: SessionRules::default(),
         };
         let pairs = vec![(NodeId(4), NodeId(6)), (NodeId(5), NodeId(7))];
         let asks = pairs.iter().map(|&(proposer, learner)| (learner, proposer)).collect();

@@ -93,17 +93,19 @@ impl World {
         if cast.layout.acceptors.len() == 5 && rng.between(0, 3) == 0 {
             cast.layout.quorums = Quorums::sizes(5, 4, 2).expect("they meet");
         }
+        cast.layout.sessions = SessionRules {
+            ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
+            sessions_max: [6, 100_000][rng.between(0, 2) as usize],
+            window: [2, 1024][rng.between(0, 2) as usize],
+        };
         let limits = Limits {
             part_bytes_max: [200, 2_000, 2 << 20][rng.between(0, 3) as usize],
             entry_bytes_max: [100, 1_000, 1 << 20][rng.between(0, 3) as usize],
             fed_slots_max: [2, 64, 4096][rng.between(0, 3) as usize],
-            session_ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
             flight_bytes_max: [500, 4_000][rng.between(0, 2) as usize],
             queue_bytes_max: [150, 400, 64 << 20][rng.between(0, 3) as usize],
             reads_max: [2, 65_536][rng.between(0, 2) as usize],
-            sessions_max: [6, 100_000][rng.between(0, 2) as usize],
             fed_bytes_max: [100, 64 << 20][rng.between(0, 2) as usize],
-            session_window: [2, 1024][rng.between(0, 2) as usize],
             snapshot_log_bytes: [300, 1_500, 1 << 20][rng.between(0, 3) as usize],
             ..Limits::default()
         };
