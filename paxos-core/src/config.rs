@@ -278,7 +278,8 @@ impl core::error::Error for TimingError {}
 /// Every bound of the system, in one place. What is full refuses, and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a client's value: one command.
+    /// Bytes of a client's value, or of its query: one command. A larger one is refused, so that
+    /// every entry fits a frame between nodes.
     pub value_bytes_max: usize,
     /// Bytes of commands in one entry; a larger command goes alone.
     pub entry_bytes_max: usize,

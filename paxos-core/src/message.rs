@@ -272,6 +272,17 @@ pub enum ClientMsg {
         /// Try again no sooner than this, in milliseconds.
         retry_after_ms: u64,
     },
+    /// A command has more bytes than any node with this one's limits takes. Nothing was done.
+    TooLarge {
+        /// The session.
+        session: SessionId,
+        /// The command's place in it.
+        sequence: u64,
+        /// The bytes that its value has.
+        bytes: u64,
+        /// The bytes that it may have.
+        bytes_max: u64,
+    },
     /// The answer to `Read`.
     ReadReply {
         /// The client's number of the read.

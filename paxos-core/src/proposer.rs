@@ -129,6 +129,7 @@ impl Proposer {
         hops: u8,
         out: &mut Output<NoRecord>,
     ) {
+        self.common.refuse_too_large(&mut commands, out);
         if hops == 0 {
             for command in &mut commands {
                 command.learner = self.common.options.learner;

@@ -168,6 +168,10 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
             })?;
             retry_after(*retry_after_ms)
         }
+        ClientMsg::TooLarge { session: s, sequence: n, .. } => {
+            session(*s)?;
+            sequence(*n)
+        }
         ClientMsg::ReadReply { .. } => Ok(()),
         ClientMsg::ReadBusy { retry_after_ms, .. } => retry_after(*retry_after_ms),
     }

@@ -14,7 +14,7 @@ impl Packet {
     }
 
     /// The names of all kinds of message.
-    pub const KINDS: [&'static str; 33] = [
+    pub const KINDS: [&'static str; 34] = [
         "introduce",
         "ask_roster",
         "poll",
@@ -48,6 +48,7 @@ impl Packet {
         "fetch_snapshot",
         "snapshot_part",
         "no_snapshot",
+        "too_large",
     ];
 
     /// Its kind: the place of its name in [`Packet::KINDS`].
@@ -95,6 +96,7 @@ impl Packet {
                 ClientMsg::ReadReply { .. } => 26,
                 ClientMsg::ReadBusy { .. } => 27,
                 ClientMsg::LeaderHint { .. } => 28,
+                ClientMsg::TooLarge { .. } => 33,
             },
         }
     }

@@ -113,6 +113,24 @@ impl Common {
         self.rng.between(timeout / 4, most)
     }
 
+    /// Takes out what no entry may hold, wherever it comes from: nobody could be sent such an
+    /// entry, and nothing would be chosen any more. Its client hears that to try again is no use.
+    pub(super) fn refuse_too_large(&self, commands: &mut Vec<Command>, out: &mut Output<NoRecord>) {
+        let bytes_max = self.options.limits.value_bytes_max;
+        commands.retain(|command| match &command.body {
+            Body::Run { session, sequence, value, .. } if value.len() > bytes_max => {
+                let (session, sequence) = (*session, *sequence);
+                let (bytes, bytes_max) = (value.len() as u64, bytes_max as u64);
+                out.send(
+                    command.client,
+                    ClientMsg::TooLarge { session, sequence, bytes, bytes_max },
+                );
+                false
+            }
+            Body::Run { .. } | Body::Register { .. } => true,
+        });
+    }
+
     /// Queues commands for the next entry. What does not fit is refused before any state changed.
     pub(super) fn enqueue(&mut self, commands: Vec<Command>, out: &mut Output<NoRecord>) {
         let mut refused: BTreeMap<NodeId, Vec<Refused>> = BTreeMap::new();

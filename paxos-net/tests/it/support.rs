@@ -102,7 +102,8 @@ pub fn samples() -> Vec<Packet> {
         LearnerMsg::ReadIndex { id, below: slot },
     ];
     let client = [
-        ClientMsg::Registered { nonce, session: session() },
+        ClientMsg::Registered { nonce, session: session(), rules: SessionRules::default() },
+        ClientMsg::TooLarge { session: session(), sequence: 1, bytes: 5, bytes_max: 4 },
         ClientMsg::NotRegistered { nonce },
         reply(Reply::Applied(Bytes::from_static(b"result"))),
         reply(Reply::Expired),

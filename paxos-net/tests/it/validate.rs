@@ -102,7 +102,7 @@ fn absurd_slots() {
     refused(LearnerMsg::Voted { slot: FAR, vote: Vote { ballot, entry: entry() } }, wrong);
     refused(LearnerMsg::ReadIndex { id, below: FAR }, wrong);
     let session = SessionId { slot: FAR, index: 0 };
-    refused(ClientMsg::Registered { nonce: 0, session }, wrong);
+    refused(ClientMsg::Registered { nonce: 0, session, rules: SessionRules::default() }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
     let run = Refused::Run { session, sequence: 0 };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);

@@ -270,3 +270,87 @@ fn r09_a_campaign_that_moves_is_not_disturbed() {
     a.now = a.now.plus(300_000);
     assert!(consents(a.hear(3, poll)));
 }
+
+/// A command that no entry may hold is refused at the client, and by every proposer that it
+/// reaches: its call ends, since to try again is no use.
+///
+/// The limit is 100 bytes. A value of 101 ends at once, and leaves nothing behind; one of 100 goes
+/// out. A client with another limit sends 101 bytes: a proposer that follows does not forward them,
+/// one that leads does not propose them, and what came with them is proposed.
+#[test]
+fn r17_what_is_too_large_is_refused_for_good() {
+    let limits = Limits { value_bytes_max: 100, ..Limits::default() };
+    let refusal = Refusal::TooLarge { bytes: 101, bytes_max: 100 };
+    let client = |limits| {
+        let me = member(CLIENT.0);
+        let nodes = vec![NodeId(1), NodeId(2)];
+        Client::new(ClientOptions { me, nodes, seed: 1, retry_us: 100_000, limits })
+    };
+    let (now, far) = (Now(0), Now(60_000_000));
+    let mut out = Output::new();
+    let mut c = client(limits);
+    let write = c.write(now, vec![0; 101].into(), far, &mut out);
+    let read = c.read(now, vec![0; 101].into(), far, &mut out);
+    let refused = Outcome::NotApplied(refusal);
+    assert_eq!(c.finished(), [(write, refused.clone()), (read, refused.clone())]);
+    assert!(out.is_empty());
+    c.write(now, vec![0; 100].into(), far, &mut out);
+    assert!(c.finished().is_empty() && !out.is_empty());
+
+    let too_large =
+        ClientMsg::TooLarge { session: session(0, 0), sequence: 7, bytes: 101, bytes_max: 100 };
+    let told = |out: Output<NoRecord>| {
+        assert_eq!(packet(&out), Some(Packet::Client(too_large.clone())));
+        out
+    };
+    let mut p = proposer(ProposerOptions { limits, ..options() });
+    let follows = ballot(1, 2);
+    p.hear(2, ProposerMsg::Leading { ballot: follows });
+    let kinds = |out: Output<NoRecord>| out.mail.into_iter().map(|mail| mail.packet.kind());
+    let kinds: Vec<_> = kinds(told(p.propose(vec![large(7, 101)]))).collect();
+    assert_eq!(
+        kinds.into_iter().map(|k| Packet::KINDS[k]).collect::<Vec<_>>(),
+        ["too_large", "leader_hint"]
+    );
+    p.lead(nothing(), nothing());
+    let commands = vec![large(7, 101), large(8, 100)];
+    let out = told(p.hear(2, ProposerMsg::Propose { commands, hops: 1 }));
+    assert_eq!(proposals(&out)[0].2.commands.to_vec(), [large(8, 100)]);
+}
+
+/// R17: what is too large for one node may have been applied by another, whose limit is higher.
+///
+/// A client sends a write twice, to two nodes, of which the second refuses.
+#[test]
+fn r17_one_refusal_says_nothing_of_another_attempt() {
+    let opened = |c: &mut Alone<Client>| {
+        let mut out = Output::new();
+        let call = c.role.write(c.now, vec![0; 101].into(), Now(60_000_000), &mut out);
+        let Some(Packet::Proposer(ProposerMsg::Propose { commands, .. })) = packet(&out) else {
+            panic!("{out:?}")
+        };
+        let Body::Register { nonce } = commands[0].body else { panic!("{commands:?}") };
+        let (session, rules) = (session(0, 0), SessionRules::default());
+        c.hear(1, ClientMsg::Registered { nonce, session, rules });
+        call
+    };
+    let fresh = || {
+        let (me, nodes, limits) = (member(90), vec![NodeId(1), NodeId(2)], Limits::default());
+        let role = Client::new(ClientOptions { me, nodes, seed: 1, retry_us: 100_000, limits });
+        Alone { role, now: Now(0) }
+    };
+    let (bytes, bytes_max) = (101, 100);
+    let too_large = ClientMsg::TooLarge { session: session(0, 0), sequence: 0, bytes, bytes_max };
+    let mut c = fresh();
+    let call = opened(&mut c);
+    c.hear(1, too_large.clone());
+    let refused = Outcome::NotApplied(Refusal::TooLarge { bytes, bytes_max });
+    assert_eq!(c.role.finished(), [(call, refused)]);
+
+    let mut c = fresh();
+    let call = opened(&mut c);
+    assert_eq!(c.pass_ms(200).mail.len(), 1, "it is sent again");
+    c.hear(2, too_large);
+    let ticket = Ticket { session: session(0, 0), sequence: 0 };
+    assert_eq!(c.role.finished(), [(call, Outcome::Unknown(ticket))]);
+}
