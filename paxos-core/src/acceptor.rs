@@ -68,6 +68,8 @@ pub struct Acceptor {
     target: Slot,
     fetched_at: Now,
     fetches: usize,
+    /// Fetches in a row that nobody has answered.
+    unanswered: u32,
     introduced_at: Option<Now>,
 }
 
@@ -87,6 +89,7 @@ impl Acceptor {
             target: Slot::ZERO,
             fetched_at: Now(0),
             fetches: 0,
+            unanswered: 0,
             introduced_at: None,
         }
     }
@@ -143,17 +146,29 @@ impl Acceptor {
         out.send(from.node, ProposerMsg::Polled { attempt, consent, promised: self.promised });
     }
 
-    /// Phase 1b: promises, and tells every vote that is not known to be chosen.
-    fn prepare(&mut self, from: MemberId, ballot: Ballot, out: &mut Output<Record>) {
+    /// Phase 1b: promises, and tells votes that are not known to be chosen, from `first` on, as
+    /// many as fit in one part. The candidate asks for the next part when it has this one, so that
+    /// no more than one is under way.
+    fn prepare(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        ballot: Ballot,
+        first: Slot,
+        out: &mut Output<Record>,
+    ) {
         if ballot < self.promised {
             return self.reject(from, ballot, out);
         }
         if ballot > self.promised {
             self.record(Record::Promised(ballot), out);
         }
-        for part in self.held.promise(self.options.limits.part_bytes_max) {
-            out.send(from.node, ProposerMsg::Promise { ballot, part });
+        if first > Slot::ZERO {
+            // R9: a campaign that moves is as good as a leader; to disturb it would help nobody.
+            self.heard = Some((ballot, now));
         }
+        let part = self.held.promise(first, self.options.limits.part_bytes_max);
+        out.send(from.node, ProposerMsg::Promise { ballot, part });
     }
 
     /// Phase 2b: votes, unless it has promised not to.
@@ -270,7 +285,8 @@ impl Acceptor {
     /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
     fn heeds(&self, from: MemberId, ballot: Ballot) -> bool {
         let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
-        invited && ballot.node == from.node && ballot.is_sound()
+        let is_credible = ballot.is_sound() && ballot.follows(self.promised.round);
+        invited && ballot.node == from.node && is_credible
     }
 }
 
@@ -290,9 +306,9 @@ impl Role for Acceptor {
                 }
             }
             AcceptorMsg::Poll { attempt } => self.poll(now, from, attempt, out),
-            AcceptorMsg::Prepare { ballot } => {
-                if self.heeds(from, ballot) {
-                    self.prepare(from, ballot, out);
+            AcceptorMsg::Prepare { ballot, from: first } => {
+                if self.heeds(from, ballot) && first <= Slot::MAX {
+                    self.prepare(now, from, ballot, first, out);
                 }
             }
             AcceptorMsg::Accept { ballot, slot, entry, chosen } => {

@@ -48,6 +48,23 @@ impl Ballot {
     /// one absurd message cannot use up the rounds for everybody.
     pub const ROUND_MAX: u64 = 1 << 56;
 
+    /// How far a ballot may be above the promise of an acceptor that has not heard of those
+    /// between.
+    ///
+    /// Rounds rise by one with each campaign, of which there are some dozens a second at the very
+    /// most: a member would have to be down for years to miss so many, and a promise is never lost
+    /// with a restart (a wiped disk is no member, R24). So whatever asks for more is not to be
+    /// believed. If it were, one such ballot near [`Ballot::ROUND_MAX`] would be the last. A ballot
+    /// that is too high by up to this is followed, and a member that missed it must be able to
+    /// follow as well: one bit that flipped makes a difference of 2^32 and leaves 2^31 rounds of
+    /// that, or makes one of 2^33, which is not believed.
+    pub const JUMP_MAX: u64 = 3 << 31;
+
+    /// Whether a ballot of this round can come next to who has seen `round`.
+    pub fn follows(&self, round: u64) -> bool {
+        self.round <= round.saturating_add(Self::JUMP_MAX)
+    }
+
     /// Whether a well-behaved proposer can own this ballot.
     pub fn is_sound(&self) -> bool {
         self.round > 0 && self.round <= Self::ROUND_MAX

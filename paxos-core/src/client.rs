@@ -57,6 +57,13 @@ pub enum Refusal {
     TimedOut,
     /// This client has as many calls open as it may.
     TooManyCalls,
+    /// The value, or the query, has too many bytes.
+    TooLarge {
+        /// How many it has.
+        bytes: u64,
+        /// How many it may have.
+        bytes_max: u64,
+    },
 }
 
 /// Names a command whose outcome is not known.
@@ -168,12 +175,18 @@ impl Client {
     fn call(&mut self, now: Now, work: Work, deadline: Now, out: &mut Output<NoRecord>) -> CallId {
         let id = CallId(self.next_call);
         self.next_call += 1;
+        let (bytes, bytes_max) = (work.bytes() as u64, self.options.limits.value_bytes_max as u64);
+        if bytes > bytes_max {
+            let refusal = Refusal::TooLarge { bytes, bytes_max };
+            self.finished.push((id, Outcome::NotApplied(refusal)));
+            return id;
+        }
         if self.calls.len() >= self.options.limits.calls_max {
             self.finished.push((id, Outcome::NotApplied(Refusal::TooManyCalls)));
             return id;
         }
         self.calls.insert(id, Call::new(work, deadline));
-        self.session.close_if_stale(now, self.options.limits.session_ttl_ms);
+        self.session.close_if_stale(now);
         self.attempt(now, id, out);
         id
     }
@@ -190,7 +203,7 @@ impl Client {
             Work::Read { query } => LearnerMsg::Read { id: id.0, query: query.clone() }.into(),
             Work::Write { value, number } => {
                 if number.is_none() {
-                    *number = self.session.number(&self.options.limits, &self.numbered);
+                    *number = self.session.number(&self.numbered);
                 }
                 let Some((session, sequence)) = *number else {
                     self.blocked = true;
@@ -273,6 +286,20 @@ impl Client {
         }
     }
 
+    /// No node takes the command, whichever it is sent to. What became of an attempt that was not
+    /// refused is another matter: limits may differ.
+    fn too_large(&mut self, now: Now, number: (SessionId, u64), refusal: Refusal) {
+        let Some(&id) = self.numbered.get(&number) else { return };
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.refused(now);
+            let outcome = match call.fate() {
+                Outcome::NotApplied(_) => Outcome::NotApplied(refusal),
+                other => other,
+            };
+            self.finish(id, outcome);
+        }
+    }
+
     fn busy(&mut self, now: Now, refused: Vec<Refused>, retry_after_ms: u64) {
         let retry_at = now.plus(retry_after_ms.min(10_000) * 1000);
         for refused in refused {
@@ -304,8 +331,8 @@ impl Role for Client {
 
     fn receive(&mut self, now: Now, _: MemberId, msg: ClientMsg, out: &mut Output<NoRecord>) {
         match msg {
-            ClientMsg::Registered { nonce, session } => {
-                if self.session.open(now, nonce, session) {
+            ClientMsg::Registered { nonce, session, rules } => {
+                if self.session.open(now, nonce, session, rules) {
                     self.advance(now, out);
                 }
             }
@@ -318,6 +345,9 @@ impl Role for Client {
                 if core::mem::take(&mut self.blocked) {
                     self.advance(now, out);
                 }
+            }
+            ClientMsg::TooLarge { session, sequence, bytes, bytes_max } => {
+                self.too_large(now, (session, sequence), Refusal::TooLarge { bytes, bytes_max });
             }
             ClientMsg::Busy { refused, retry_after_ms } => self.busy(now, refused, retry_after_ms),
             ClientMsg::ReadReply { id, result } => {

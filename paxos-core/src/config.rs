@@ -58,6 +58,26 @@ pub struct Layout {
     pub quorums: Quorums,
     /// How many slots a leader may be ahead of its own learner (rules R19, R20).
     pub window: u64,
+    /// How long sessions live, and what they keep.
+    pub sessions: SessionRules,
+}
+
+/// What decides over sessions. The table of sessions is replicated, so these are equal everywhere,
+/// and not among [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionRules {
+    /// Log time without a command after which a session expires, in milliseconds.
+    pub ttl_ms: u64,
+    /// Open sessions; a new one is refused when there are as many.
+    pub sessions_max: u64,
+    /// Answers that a session keeps: sequences `[acked_below, acked_below + W)` (rule R16).
+    pub window: u64,
+}
+
+impl Default for SessionRules {
+    fn default() -> SessionRules {
+        SessionRules { ttl_ms: 60_000, sessions_max: 100_000, window: 1024 }
+    }
 }
 
 impl Layout {
@@ -75,6 +95,7 @@ impl Layout {
             proposers: nodes.clone(),
             acceptors: nodes,
             window: Self::WINDOW,
+            sessions: SessionRules::default(),
         })
     }
 
@@ -88,6 +109,7 @@ impl Layout {
             learners: self.learners.clone(),
             quorums: self.quorums,
             window: self.window,
+            sessions: self.sessions,
         })
     }
 }
@@ -105,6 +127,8 @@ pub struct Configuration {
     pub quorums: Quorums,
     /// How many slots a leader may be ahead of its own learner.
     pub window: u64,
+    /// How long sessions live, and what they keep.
+    pub sessions: SessionRules,
 }
 
 impl Configuration {
@@ -135,6 +159,7 @@ impl Configuration {
             learners: self.learners.clone(),
             quorums: self.quorums,
             window: self.window,
+            sessions: self.sessions,
         }
     }
 
@@ -142,17 +167,23 @@ impl Configuration {
     pub fn cluster_id(&self) -> ClusterId {
         let mut hash = mix(self.window);
         let mut add = |word: u64| hash = mix(hash ^ word).wrapping_add(word);
+        // Each list with its length, so that none runs into the next.
+        add(self.acceptors.len() as u64);
         for member in &self.acceptors {
             add(member.node.0);
             add(member.incarnation.0);
         }
+        add(self.proposers.len() as u64);
         for node in &self.proposers {
             add(node.0);
         }
+        add(self.learners.len() as u64);
         for feed in &self.learners {
             add(feed.learner.0);
             add(feed.acceptor.0);
         }
+        let SessionRules { ttl_ms, sessions_max, window } = self.sessions;
+        [ttl_ms, sessions_max, window].into_iter().for_each(&mut add);
         add(self.quorums.fingerprint());
         ClusterId(hash)
     }
@@ -247,7 +278,8 @@ impl core::error::Error for TimingError {}
 /// Every bound of the system, in one place. What is full refuses, and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a client's value: one command.
+    /// Bytes of a client's value, or of its query: one command. A larger one is refused, so that
+    /// every entry fits a frame between nodes.
     pub value_bytes_max: usize,
     /// Bytes of commands in one entry; a larger command goes alone.
     pub entry_bytes_max: usize,
@@ -257,6 +289,9 @@ pub struct Limits {
     pub peer_frame_bytes_max: usize,
     /// Bytes of one frame between a client and a node.
     pub client_frame_bytes_max: usize,
+    /// Bytes of entries that a leader has proposed and that are not chosen yet. It finds out by
+    /// itself how much less the links carry in time. The window bounds slots in the same way.
+    pub flight_bytes_max: usize,
     /// Bytes of commands that wait for a slot at a proposer.
     pub queue_bytes_max: usize,
     /// Votes that a learner holds ahead of what it applied.
@@ -265,12 +300,6 @@ pub struct Limits {
     pub fed_bytes_max: usize,
     /// Reads that wait at one learner or one proposer.
     pub reads_max: usize,
-    /// Sessions; a new one is refused when there are as many.
-    pub sessions_max: usize,
-    /// Answers that a session keeps: sequences `[acked_below, acked_below + W)` (rule R16).
-    pub session_window: u64,
-    /// Log time without a command after which a session expires.
-    pub session_ttl_ms: u64,
     /// Calls that one client has open.
     pub calls_max: usize,
     /// Bytes of entries that are applied before another snapshot is written; more, where the last
@@ -291,13 +320,11 @@ impl Default for Limits {
             part_bytes_max: 2 * MIB,
             peer_frame_bytes_max: 4 * MIB,
             client_frame_bytes_max: 2 * MIB,
+            flight_bytes_max: 4 * MIB,
             queue_bytes_max: 64 * MIB,
             fed_slots_max: 4096,
             fed_bytes_max: 64 * MIB,
             reads_max: 65_536,
-            sessions_max: 100_000,
-            session_window: 1024,
-            session_ttl_ms: 60_000,
             calls_max: 1024,
             snapshot_log_bytes: 64 << 20,
             mailbox_max: 16_384,

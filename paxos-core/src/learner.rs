@@ -27,7 +27,8 @@ use crate::state::{Applied, StateMachine, Unrestorable};
 pub struct LearnerOptions {
     /// Itself.
     pub me: MemberId,
-    /// Random at each process start: tells its questions from those of its former life.
+    /// Random each time that it is made: tells its questions and its progress from those of its
+    /// former life.
     pub life: u64,
     /// The node of the proposer that it is paired with; its own where it has one.
     pub proposer: NodeId,
@@ -74,6 +75,8 @@ pub struct Learner<S> {
     /// Something was applied, or an answer came, or a question was asked at this time.
     moved_at: Now,
     fetches: usize,
+    /// Fetches in a row that nobody has answered.
+    unanswered: u32,
     told_at: Option<Now>,
     /// What snapshots cover was told, or the feed was seen to, at this time.
     kept_at: Option<Now>,
@@ -90,7 +93,7 @@ impl<S: StateMachine> Learner<S> {
             configuration: None,
             applied_below: Slot::ZERO,
             log_time_ms: 0,
-            sessions: Sessions::new(options.limits),
+            sessions: Sessions::new(options.layout.sessions),
             state,
             backlog: Backlog::new(options.limits),
             reads: Reads::new(mix(options.life), options.limits),
@@ -98,6 +101,7 @@ impl<S: StateMachine> Learner<S> {
             unrestorable: None,
             moved_at: Now(0),
             fetches: 0,
+            unanswered: 0,
             told_at: None,
             kept_at: None,
             fed_at: Now(0),
@@ -169,7 +173,10 @@ impl<S: StateMachine> Learner<S> {
             Body::Register { nonce } => {
                 let session = SessionId { slot: at.slot, index: at.index };
                 Some(match self.sessions.register(session, at.log_time_ms) {
-                    true => ClientMsg::Registered { nonce: *nonce, session },
+                    true => {
+                        let rules = self.sessions.rules();
+                        ClientMsg::Registered { nonce: *nonce, session, rules }
+                    }
                     false => ClientMsg::NotRegistered { nonce: *nonce },
                 })
             }
@@ -206,6 +213,7 @@ impl<S: StateMachine> Learner<S> {
     fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         self.told_at = Some(now);
         let progress = ProposerMsg::Progress {
+            life: self.options.life,
             applied_below: self.applied_below,
             log_time_ms: self.log_time_ms,
             expiry_ms: self.sessions.next_expiry_ms(),
@@ -270,6 +278,7 @@ impl<S: StateMachine> Role for Learner<S> {
         match msg {
             LearnerMsg::Roster(roster) => {
                 if self.configuration.is_none() {
+                    self.sessions.obey(roster.sessions);
                     self.configuration = Some(roster);
                     self.fetch(now, out);
                 }
@@ -345,6 +354,7 @@ impl<S: StateMachine> Role for Learner<S> {
             SnapshotPiece::Header { below, log_time_ms, configuration } => {
                 self.applied_below = below;
                 self.log_time_ms = log_time_ms;
+                self.sessions.obey(configuration.sessions);
                 self.configuration = Some(configuration);
             }
             SnapshotPiece::Sessions(sessions) => {

@@ -62,7 +62,7 @@ pub mod synod;
 pub use acceptor::{Acceptor, AcceptorOptions, AcceptorStatus};
 pub use ballot::{Ballot, Incarnation, MemberId, NodeId};
 pub use client::{CallId, Client, ClientOptions, Outcome, Refusal, Ticket};
-pub use config::{ClusterId, Configuration, Feed, Layout, Limits, Now, Timing};
+pub use config::{ClusterId, Configuration, Feed, Layout, Limits, Now, SessionRules, Timing};
 pub use entry::{Body, Command, Entry, SessionId, Vote};
 pub use gate::Gate;
 pub use learner::{Learner, LearnerOptions, LearnerStatus};

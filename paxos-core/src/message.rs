@@ -1,7 +1,9 @@
 //! Every message, by the role that receives it. Requests are imperative, facts past tense.
 
+mod packet;
+
 use crate::ballot::{Ballot, NodeId};
-use crate::config::{ClusterId, Configuration};
+use crate::config::{ClusterId, Configuration, SessionRules};
 use crate::entry::{Command, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use crate::snapshot::SnapshotId;
@@ -59,6 +61,9 @@ pub enum AcceptorMsg {
     Prepare {
         /// The candidate's ballot.
         ballot: Ballot,
+        /// The first slot that the candidate has not been told of: each `Prepare` is answered with
+        /// one part of the promise, and asks for the next (rule R6).
+        from: Slot,
     },
     /// Phase 2a.
     Accept {
@@ -156,6 +161,8 @@ pub enum ProposerMsg {
     },
     /// From the learner that this proposer is paired with: how far it applied.
     Progress {
+        /// The learner's life: what it applied in another one may be gone.
+        life: u64,
         /// Every slot below is applied.
         applied_below: Slot,
         /// Log time at the last slot applied.
@@ -241,6 +248,8 @@ pub enum ClientMsg {
         nonce: u64,
         /// The session.
         session: SessionId,
+        /// How long it lives, and what it keeps.
+        rules: SessionRules,
     },
     /// No session was opened: there are too many.
     NotRegistered {
@@ -262,6 +271,17 @@ pub enum ClientMsg {
         refused: Vec<Refused>,
         /// Try again no sooner than this, in milliseconds.
         retry_after_ms: u64,
+    },
+    /// A command has more bytes than any node with this one's limits takes. Nothing was done.
+    TooLarge {
+        /// The session.
+        session: SessionId,
+        /// The command's place in it.
+        sequence: u64,
+        /// The bytes that its value has.
+        bytes: u64,
+        /// The bytes that it may have.
+        bytes_max: u64,
     },
     /// The answer to `Read`.
     ReadReply {
@@ -341,126 +361,4 @@ pub struct Entries {
     pub chosen_below: Slot,
     /// The sender has forgotten the slots below this one.
     pub trimmed: Slot,
-}
-
-impl Packet {
-    /// The role that it is for.
-    pub fn role(&self) -> RoleName {
-        match self {
-            Packet::Acceptor(_) => RoleName::Acceptor,
-            Packet::Proposer(_) => RoleName::Proposer,
-            Packet::Learner(_) => RoleName::Learner,
-            Packet::Client(_) => RoleName::Client,
-        }
-    }
-
-    /// The names of all kinds of message.
-    pub const KINDS: [&'static str; 33] = [
-        "introduce",
-        "ask_roster",
-        "poll",
-        "prepare",
-        "accept",
-        "heartbeat",
-        "fetch",
-        "entries",
-        "roster",
-        "propose",
-        "polled",
-        "promise",
-        "accepted",
-        "heartbeat_ack",
-        "reject",
-        "leading",
-        "progress",
-        "ask_read_index",
-        "voted",
-        "chosen",
-        "read",
-        "read_index",
-        "registered",
-        "not_registered",
-        "reply",
-        "busy",
-        "read_reply",
-        "read_busy",
-        "leader_hint",
-        "covered",
-        "fetch_snapshot",
-        "snapshot_part",
-        "no_snapshot",
-    ];
-
-    /// Its kind: the place of its name in [`Packet::KINDS`].
-    pub fn kind(&self) -> usize {
-        match self {
-            Packet::Acceptor(msg) => match msg {
-                AcceptorMsg::Introduce { .. } => 0,
-                AcceptorMsg::AskRoster { .. } => 1,
-                AcceptorMsg::Poll { .. } => 2,
-                AcceptorMsg::Prepare { .. } => 3,
-                AcceptorMsg::Accept { .. } => 4,
-                AcceptorMsg::Heartbeat { .. } => 5,
-                AcceptorMsg::Fetch { .. } => 6,
-                AcceptorMsg::Entries(_) => 7,
-                AcceptorMsg::Covered { .. } => 29,
-            },
-            Packet::Proposer(msg) => match msg {
-                ProposerMsg::Roster(_) => 8,
-                ProposerMsg::Propose { .. } => 9,
-                ProposerMsg::Polled { .. } => 10,
-                ProposerMsg::Promise { .. } => 11,
-                ProposerMsg::Accepted { .. } => 12,
-                ProposerMsg::HeartbeatAck { .. } => 13,
-                ProposerMsg::Reject { .. } => 14,
-                ProposerMsg::Leading { .. } => 15,
-                ProposerMsg::Progress { .. } => 16,
-                ProposerMsg::AskReadIndex { .. } => 17,
-            },
-            Packet::Learner(msg) => match msg {
-                LearnerMsg::Roster(_) => 8,
-                LearnerMsg::Voted { .. } => 18,
-                LearnerMsg::Chosen { .. } => 19,
-                LearnerMsg::Entries(_) => 7,
-                LearnerMsg::Read { .. } => 20,
-                LearnerMsg::ReadIndex { .. } => 21,
-                LearnerMsg::FetchSnapshot { .. } => 30,
-                LearnerMsg::SnapshotPart { .. } => 31,
-                LearnerMsg::NoSnapshot { .. } => 32,
-            },
-            Packet::Client(msg) => match msg {
-                ClientMsg::Registered { .. } => 22,
-                ClientMsg::NotRegistered { .. } => 23,
-                ClientMsg::Reply { .. } => 24,
-                ClientMsg::Busy { .. } => 25,
-                ClientMsg::ReadReply { .. } => 26,
-                ClientMsg::ReadBusy { .. } => 27,
-                ClientMsg::LeaderHint { .. } => 28,
-            },
-        }
-    }
-}
-
-impl From<AcceptorMsg> for Packet {
-    fn from(msg: AcceptorMsg) -> Packet {
-        Packet::Acceptor(msg)
-    }
-}
-
-impl From<ProposerMsg> for Packet {
-    fn from(msg: ProposerMsg) -> Packet {
-        Packet::Proposer(msg)
-    }
-}
-
-impl From<LearnerMsg> for Packet {
-    fn from(msg: LearnerMsg) -> Packet {
-        Packet::Learner(msg)
-    }
-}
-
-impl From<ClientMsg> for Packet {
-    fn from(msg: ClientMsg) -> Packet {
-        Packet::Client(msg)
-    }
 }

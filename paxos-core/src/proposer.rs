@@ -4,9 +4,12 @@
 //! ("Paxos Made Moderately Complex": scouts and commanders).
 
 mod campaign;
+mod clock;
 mod common;
+mod flight;
 mod follow;
 mod lead;
+mod poll;
 mod promises;
 mod rounds;
 
@@ -15,12 +18,14 @@ use self::common::Common;
 use self::follow::Follow;
 use self::lead::Lead;
 use crate::ballot::{Ballot, MemberId, NodeId};
-use crate::config::{Layout, Limits, Now, Timing};
+use crate::config::{Configuration, Layout, Limits, Now, Timing};
 use crate::entry::Command;
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
+use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output, Role};
 use crate::slot::Slot;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Mail between proposers is forwarded at most this often.
@@ -69,6 +74,8 @@ pub struct Proposer {
 
 #[derive(Debug)]
 enum Stance {
+    /// The configuration is not known yet, and was last asked for at this time.
+    Meet(Option<Now>),
     Follow(Follow),
     Campaign(Campaign),
     Lead(Box<Lead>),
@@ -77,12 +84,13 @@ enum Stance {
 impl Proposer {
     /// A proposer that follows nobody yet.
     pub fn new(options: ProposerOptions) -> Proposer {
-        Proposer { common: Common::new(options), stance: Stance::Follow(Follow::at_boot()) }
+        Proposer { common: Common::new(options), stance: Stance::Meet(None) }
     }
 
     /// What it tells about itself.
     pub fn status(&self) -> ProposerStatus {
         let (stance, ballot, leader, chosen_below) = match &self.stance {
+            Stance::Meet(_) => ("follow", Ballot::ZERO, None, Slot::ZERO),
             Stance::Follow(follow) => match follow.leader() {
                 Some(ballot) => ("follow", ballot, Some(ballot.node), Slot::ZERO),
                 None => ("follow", Ballot::ZERO, None, Slot::ZERO),
@@ -102,6 +110,16 @@ impl Proposer {
         self.common.me()
     }
 
+    /// The configuration, once it is known: whoever follows, campaigns or leads has it.
+    fn configuration(&self) -> Option<&Arc<Configuration>> {
+        match &self.stance {
+            Stance::Meet(_) => None,
+            Stance::Follow(follow) => Some(&follow.configuration),
+            Stance::Campaign(campaign) => Some(&campaign.configuration),
+            Stance::Lead(lead) => Some(&lead.configuration),
+        }
+    }
+
     /// R15: any proposer takes any command.
     fn propose(
         &mut self,
@@ -111,6 +129,7 @@ impl Proposer {
         hops: u8,
         out: &mut Output<NoRecord>,
     ) {
+        self.common.refuse_too_large(&mut commands, out);
         if hops == 0 {
             for command in &mut commands {
                 command.learner = self.common.options.learner;
@@ -127,7 +146,7 @@ impl Proposer {
                 }
                 _ => self.common.enqueue(commands, out),
             },
-            Stance::Campaign(_) => self.common.enqueue(commands, out),
+            Stance::Meet(_) | Stance::Campaign(_) => self.common.enqueue(commands, out),
             Stance::Lead(lead) => {
                 self.common.enqueue(commands, out);
                 lead.pump(&mut self.common, now, out);
@@ -151,46 +170,101 @@ impl Proposer {
                 }
             }
             // The learner asks again.
-            Stance::Campaign(_) => {}
+            Stance::Meet(_) | Stance::Campaign(_) => {}
             Stance::Lead(lead) => lead.ask_read_index(&self.common, now, learner, id, out),
         }
     }
 
+    /// The roster is here.
+    fn met(&mut self, now: Now, roster: Configuration) {
+        if let Stance::Meet(_) = self.stance {
+            let follow = Follow::nobody(Arc::new(roster), &mut self.common, now);
+            self.stance = Stance::Follow(follow);
+        }
+    }
+
     /// Another proposer leads: follow it, unless this one has asked for a higher ballot since.
-    fn led(&mut self, now: Now, ballot: Ballot, out: &mut Output<NoRecord>) {
+    fn led(&mut self, now: Now, from: MemberId, ballot: Ballot, out: &mut Output<NoRecord>) {
+        let Some(configuration) = self.configuration().cloned() else { return };
+        let is_owner = ballot.node == from.node && from != self.common.me();
+        if !is_owner || !configuration.has_proposer(from) || !self.common.believes(ballot) {
+            return;
+        }
         self.common.see(ballot);
         let mine = match &self.stance {
+            Stance::Meet(_) => None,
             Stance::Follow(follow) => follow.leader(),
             Stance::Campaign(campaign) => campaign.asked(),
             Stance::Lead(lead) => Some(lead.ballot()),
         };
         if mine.is_none_or(|mine| mine <= ballot) {
-            self.common.failures = 0;
-            self.stance = Stance::Follow(Follow::leader_heard(&mut self.common, now, ballot));
+            (self.common.failures, self.common.yields) = (0, 0);
+            let follow = Follow::leader_heard(configuration, &mut self.common, now, ballot);
+            self.stance = Stance::Follow(follow);
             let commands = self.common.drain_queue();
             self.common.forward(ballot.node, commands, 1, out);
         }
     }
 
-    /// A member has promised `promised`, and so refused `ballot`.
-    fn rejected(&mut self, now: Now, ballot: Ballot, promised: Ballot) {
+    /// A member answers. What others say is no matter of any quorum (invariant 6).
+    fn answered(
+        &mut self,
+        now: Now,
+        bit: AcceptorSet,
+        msg: ProposerMsg,
+        out: &mut Output<NoRecord>,
+    ) -> Option<Stance> {
         let common = &mut self.common;
-        common.see(promised);
-        match &mut self.stance {
-            Stance::Campaign(campaign) if campaign.asked() == Some(ballot) && promised > ballot => {
-                common.failures += 1;
-                self.stance = Stance::Follow(Follow::back_off(common, now));
+        match (msg, &mut self.stance) {
+            (ProposerMsg::Polled { attempt, consent, promised }, stance) => {
+                common.see(promised);
+                match stance {
+                    Stance::Campaign(campaign) if consent => {
+                        campaign.polled(common, now, bit, attempt, out)
+                    }
+                    Stance::Lead(lead) if consent => lead.polled(common, now, bit, attempt, out),
+                    _ => None,
+                }
             }
-            // One `Reject` does not depose a leader that a quorum still answers (R10).
-            Stance::Lead(lead) if lead.ballot() == ballot && promised > ballot => lead.outbid(now),
-            _ => {}
+            (ProposerMsg::Promise { ballot, part }, Stance::Campaign(campaign)) => {
+                campaign.promised(common, now, bit, ballot, part, out)
+            }
+            (ProposerMsg::Reject { ballot, promised }, stance) => {
+                common.see(promised);
+                match stance {
+                    Stance::Campaign(c) if c.asked() == Some(ballot) && promised > ballot => {
+                        let configuration = Arc::clone(&c.configuration);
+                        Some(Stance::Follow(Follow::back_off(configuration, common, now)))
+                    }
+                    // One `Reject` does not depose a leader that a quorum still answers (R10).
+                    Stance::Lead(lead) if lead.ballot() == ballot && promised > ballot => {
+                        lead.outbid(now);
+                        None
+                    }
+                    _ => None,
+                }
+            }
+            (ProposerMsg::Accepted { ballot, slots }, Stance::Lead(lead)) => {
+                if lead.ballot() == ballot {
+                    lead.accepted(common, now, bit, slots, out);
+                }
+                None
+            }
+            (ProposerMsg::HeartbeatAck { ballot, round, chosen_below }, Stance::Lead(lead)) => {
+                if lead.ballot() == ballot {
+                    lead.acked(now, bit, round, chosen_below, out);
+                }
+                None
+            }
+            _ => None,
         }
     }
 
     fn ask_roster(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        let Stance::Meet(asked_at) = &mut self.stance else { return };
         let patience = self.common.options.timing.heartbeat_us();
-        if self.common.asked_at.is_none_or(|at| now.since(at) >= patience) {
-            self.common.asked_at = Some(now);
+        if asked_at.is_none_or(|at| now.since(at) >= patience) {
+            *asked_at = Some(now);
             for &node in &self.common.options.layout.acceptors {
                 out.send(node, AcceptorMsg::AskRoster { role: RoleName::Proposer });
             }
@@ -203,74 +277,40 @@ impl Role for Proposer {
     type Record = NoRecord;
 
     fn receive(&mut self, now: Now, from: MemberId, msg: ProposerMsg, out: &mut Output<NoRecord>) {
-        let common = &mut self.common;
         match msg {
-            ProposerMsg::Roster(roster) => {
-                if common.configuration.is_none() {
-                    common.configuration = Some(roster);
-                    self.stance = Stance::Follow(Follow::nobody(common, now));
-                }
-            }
+            ProposerMsg::Roster(roster) => self.met(now, roster),
             ProposerMsg::Propose { commands, hops } => self.propose(now, from, commands, hops, out),
             ProposerMsg::AskReadIndex { learner, id, hops } => {
                 self.ask_read_index(now, learner, id, hops, out);
             }
-            ProposerMsg::Leading { ballot } => {
-                let invited = common.configuration.as_ref().is_some_and(|c| c.has_proposer(from));
-                if invited && ballot.node == from.node && from != common.me() && ballot.is_sound() {
-                    self.led(now, ballot, out);
-                }
-            }
-            ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms } => {
+            ProposerMsg::Leading { ballot } => self.led(now, from, ballot, out),
+            ProposerMsg::Progress { life, applied_below, log_time_ms, expiry_ms } => {
+                let common = &mut self.common;
                 if from.node == common.options.learner && applied_below <= Slot::MAX {
-                    common.progress(applied_below, log_time_ms, expiry_ms);
+                    common.progress(life, applied_below, log_time_ms, expiry_ms);
                     if let Stance::Lead(lead) = &mut self.stance {
                         lead.pump(common, now, out);
                     }
                 }
             }
-            ProposerMsg::Polled { attempt, consent, promised } if common.bit(from) != 0 => {
-                common.see(promised);
-                if let Stance::Campaign(campaign) = &mut self.stance
-                    && consent
-                {
-                    campaign.polled(common, now, from, attempt, out);
-                }
-            }
-            ProposerMsg::Promise { ballot, part } => {
-                if let Stance::Campaign(campaign) = &mut self.stance
-                    && let Some(next) = campaign.promised(common, now, from, ballot, part, out)
+            ProposerMsg::Polled { .. }
+            | ProposerMsg::Promise { .. }
+            | ProposerMsg::Reject { .. }
+            | ProposerMsg::Accepted { .. }
+            | ProposerMsg::HeartbeatAck { .. } => {
+                let bit = self.configuration().map_or(0, |c| c.bit(from));
+                if bit != 0
+                    && let Some(next) = self.answered(now, bit, msg, out)
                 {
                     self.stance = next;
                 }
             }
-            ProposerMsg::Reject { ballot, promised } if common.bit(from) != 0 => {
-                self.rejected(now, ballot, promised);
-            }
-            ProposerMsg::Accepted { ballot, slots } => {
-                if let Stance::Lead(lead) = &mut self.stance
-                    && lead.ballot() == ballot
-                {
-                    lead.accepted(common, now, from, slots, out);
-                }
-            }
-            ProposerMsg::HeartbeatAck { ballot, round, chosen_below } => {
-                if let Stance::Lead(lead) = &mut self.stance
-                    && lead.ballot() == ballot
-                {
-                    lead.acked(common, now, from, round, chosen_below, out);
-                }
-            }
-            // From one who is no member: it says nothing of any quorum.
-            ProposerMsg::Polled { .. } | ProposerMsg::Reject { .. } => {}
         }
     }
 
     fn tick(&mut self, now: Now, out: &mut Output<NoRecord>) {
-        if self.common.configuration.is_none() {
-            return self.ask_roster(now, out);
-        }
         let next = match &mut self.stance {
+            Stance::Meet(_) => return self.ask_roster(now, out),
             Stance::Follow(follow) => follow.tick(&mut self.common, now, out),
             Stance::Campaign(campaign) => campaign.tick(&mut self.common, now, out),
             Stance::Lead(lead) => lead.tick(&mut self.common, now, out),

@@ -1,6 +1,6 @@
 //! Sessions: each command is applied once, however often it was chosen (rule R16).
 
-use crate::config::Limits;
+use crate::config::SessionRules;
 use crate::digest::digest;
 use crate::entry::SessionId;
 use crate::rng::mix;
@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// in the log changes it, so that it is equal everywhere.
 #[derive(Debug)]
 pub struct Sessions {
-    limits: Limits,
+    rules: SessionRules,
     /// Shared with a snapshot that is being written; copied when it changes meanwhile.
     open: BTreeMap<SessionId, Arc<SessionState>>,
     /// When to look at which session; no later than it expires.
@@ -54,16 +54,27 @@ pub enum Verdict {
 
 impl Sessions {
     /// No sessions.
-    pub fn new(limits: Limits) -> Sessions {
-        Sessions { limits, open: BTreeMap::new(), due: BTreeSet::new() }
+    pub fn new(rules: SessionRules) -> Sessions {
+        Sessions { rules, open: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
+    /// What is in force.
+    pub fn rules(&self) -> SessionRules {
+        self.rules
+    }
+
+    /// From now on these rules are in force: those of the configuration, before anything is applied
+    /// under it.
+    pub fn obey(&mut self, rules: SessionRules) {
+        self.rules = rules;
     }
 
     /// Opens a session; `false` where there are as many as there may be.
     pub fn register(&mut self, id: SessionId, log_time_ms: u64) -> bool {
-        if self.open.len() >= self.limits.sessions_max {
+        if self.open.len() as u64 >= self.rules.sessions_max {
             return false;
         }
-        let expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
+        let expires_ms = log_time_ms.saturating_add(self.rules.ttl_ms);
         self.restore(SessionState { id, expires_ms, acked_below: 0, answers: VecDeque::new() });
         true
     }
@@ -100,7 +111,7 @@ impl Sessions {
         let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else {
             return Verdict::Expired;
         };
-        session.expires_ms = log_time_ms.saturating_add(self.limits.session_ttl_ms);
+        session.expires_ms = log_time_ms.saturating_add(self.rules.ttl_ms);
         // A client acknowledges nothing at or above the command that it sends.
         let acked_below = acked_below.min(sequence);
         if acked_below > session.acked_below {
@@ -109,7 +120,7 @@ impl Sessions {
             session.acked_below = acked_below;
         }
         let Some(ahead) = sequence.checked_sub(session.acked_below) else { return Verdict::Acked };
-        if ahead >= self.limits.session_window {
+        if ahead >= self.rules.window {
             return Verdict::OutOfWindow;
         }
         match session.answers.get(ahead as usize) {

@@ -1,8 +1,8 @@
 //! Snapshots: what a learner keeps of its state, so that the log below can be forgotten.
 //!
 //! A snapshot is a sequence of [`SnapshotPiece`]s, the only things that a learner finds again after
-//! a crash. How they become bytes, and which file the bytes are in, is for the shell; a learner says
-//! what is to be done with them by [`SnapshotTask`]s, and hears what came of it by
+//! a crash. How they become bytes, and which file the bytes are in, is for the shell; a learner
+//! says what is to be done with them by [`SnapshotTask`]s, and hears what came of it by
 //! [`SnapshotEvent`]s.
 
 use crate::ballot::NodeId;

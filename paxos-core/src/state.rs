@@ -33,7 +33,8 @@ pub trait StateMachine: 'static {
 
     /// The state as it is now, in parts of at most about a mebibyte, to be read out by another
     /// thread while commands go on being applied here: so it must share what it reads, or copy it.
-    /// Calls happen between two commands, and should be quick. Equal states should give equal parts.
+    /// Calls happen between two commands, and should be quick. Equal states should give equal
+    /// parts.
     fn snapshot(&self) -> SnapshotParts;
 
     /// Takes the next part of a snapshot. The first comes to a state with nothing applied.

@@ -7,7 +7,7 @@
 use paxos_core::quorum::ACCEPTORS_MAX;
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LearnerMsg,
-    Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
+    Packet, ProposerMsg, Refused, Reply, SessionId, SessionRules, Slot, SlotRange, Vote,
 };
 use thiserror::Error;
 
@@ -17,7 +17,10 @@ pub const ITEMS_MAX: usize = 1 << 17;
 /// Proposers, or learners, of one configuration.
 pub const NODES_MAX: usize = 1024;
 
-/// Slots in flight.
+/// Sessions of one cluster.
+pub const SESSIONS_MAX: u64 = 1 << 24;
+
+/// Slots in flight, or answers that a session keeps.
 pub const WINDOW_MAX: u64 = 1 << 20;
 
 /// The highest sequence of a session that is still believed.
@@ -42,7 +45,7 @@ pub enum Unsound {
     #[error("{0} items: at most {ITEMS_MAX}")]
     Items(usize),
     /// A configuration that cannot be.
-    #[error("a configuration that cannot be: too many nodes, doubles, or an absurd window")]
+    #[error("a configuration that cannot be: too many nodes, doubles, or absurd bounds")]
     Configuration,
     /// A place in a session that none reaches.
     #[error("absurd sequence {0}")]
@@ -70,7 +73,10 @@ fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
         AcceptorMsg::Introduce { .. }
         | AcceptorMsg::AskRoster { .. }
         | AcceptorMsg::Poll { .. } => Ok(()),
-        AcceptorMsg::Prepare { ballot: b } => ballot(*b),
+        AcceptorMsg::Prepare { ballot: b, from } => {
+            ballot(*b)?;
+            slot(*from)
+        }
         AcceptorMsg::Accept { ballot: b, slot: s, entry: e, chosen } => {
             ballot(*b)?;
             slot(*s)?;
@@ -114,7 +120,7 @@ fn proposer(msg: &ProposerMsg) -> Result<(), Unsound> {
             slot(*chosen_below)
         }
         ProposerMsg::Leading { ballot: b } => ballot(*b),
-        ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms } => {
+        ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms, .. } => {
             slot(*applied_below)?;
             log_time(*log_time_ms)?;
             expiry_ms.map_or(Ok(()), log_time)
@@ -142,7 +148,10 @@ fn learner(msg: &LearnerMsg) -> Result<(), Unsound> {
 
 fn client(msg: &ClientMsg) -> Result<(), Unsound> {
     match msg {
-        ClientMsg::Registered { session: s, .. } => session(*s),
+        ClientMsg::Registered { session: s, rules: r, .. } => {
+            session(*s)?;
+            if rules(*r) { Ok(()) } else { Err(Unsound::Configuration) }
+        }
         ClientMsg::NotRegistered { .. } | ClientMsg::LeaderHint { .. } => Ok(()),
         ClientMsg::Reply { session: s, sequence: n, reply } => {
             session(*s)?;
@@ -159,6 +168,10 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
             })?;
             retry_after(*retry_after_ms)
         }
+        ClientMsg::TooLarge { session: s, sequence: n, .. } => {
+            session(*s)?;
+            sequence(*n)
+        }
         ClientMsg::ReadReply { .. } => Ok(()),
         ClientMsg::ReadBusy { retry_after_ms, .. } => retry_after(*retry_after_ms),
     }
@@ -171,8 +184,15 @@ fn configuration(c: &Configuration) -> Result<(), Unsound> {
         && c.acceptors.is_sorted_by(|a, b| a.node < b.node)
         && c.proposers.len() <= NODES_MAX
         && c.learners.len() <= NODES_MAX
-        && (1..=WINDOW_MAX).contains(&c.window);
+        && (1..=WINDOW_MAX).contains(&c.window)
+        && rules(c.sessions);
     if sound { Ok(()) } else { Err(Unsound::Configuration) }
+}
+
+fn rules(rules: SessionRules) -> bool {
+    (1..=LOG_TIME_MS_MAX).contains(&rules.ttl_ms)
+        && (1..=SESSIONS_MAX).contains(&rules.sessions_max)
+        && (1..=WINDOW_MAX).contains(&rules.window)
 }
 
 fn entries(e: &Entries) -> Result<(), Unsound> {

@@ -145,6 +145,7 @@ mod tests {
             learners: vec![feed(6, 1), feed(7, 2), feed(8, 3)],
             quorums: Quorums::majority(3).expect("sound"),
             window: 16,
+            sessions: SessionRules::default(),
         }
     }
 

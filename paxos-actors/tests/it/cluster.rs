@@ -279,6 +279,7 @@ async fn roles_on_nodes_of_their_own_find_each_other() {
         learners: vec![feed(6, 1), feed(7, 2), feed(8, 3)],
         quorums: Quorums::majority(3).expect("sound"),
         window: Layout::WINDOW,
+        sessions: SessionRules::default(),
     };
     let cluster = Cluster::with_layout(layout).state(|_| Tally::default()).start().await;
     let mut cluster = cluster.expect("can start");

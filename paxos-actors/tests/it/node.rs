@@ -20,6 +20,7 @@ fn separate() -> Layout {
         learners: vec![Feed { learner: NodeId(3), acceptor: NodeId(1) }],
         quorums: Quorums::majority(1).expect("sound"),
         window: Layout::WINDOW,
+        sessions: SessionRules::default(),
     }
 }
 

@@ -17,8 +17,9 @@ impl Coverage {
     }
 
     /// The acceptor at `me` may forget the slots below this one; log time there. With a learner on
-    /// its own node it waits for that one. An acceptor that only votes waits for learners on as many
-    /// nodes as the smallest phase-2 quorum has: where so many disks are lost, votes are lost too.
+    /// its own node it waits for that one. An acceptor that only votes waits for learners on as
+    /// many nodes as the smallest phase-2 quorum has: where so many disks are lost, votes are lost
+    /// too.
     pub(super) fn trimmable(&self, me: NodeId, configuration: &Configuration) -> (Slot, u64) {
         let said = |node: &NodeId| self.0.get(node).copied().unwrap_or_default();
         let learners = || configuration.learners.iter().map(|feed| &feed.learner);

@@ -30,8 +30,8 @@ impl Acceptor {
         }
     }
 
-    /// A learner that asks an acceptor which need not feed it may have lost the one that must: it is
-    /// fed from here, too, for a while.
+    /// A learner that asks an acceptor which need not feed it may have lost the one that must: it
+    /// is fed from here, too, for a while.
     fn welcome(&mut self, now: Now, from: MemberId) {
         let me = self.options.me.node;
         let Some(configuration) = self.formation.configuration() else { return };
@@ -48,6 +48,7 @@ impl Acceptor {
         fetched: Entries,
         out: &mut Output<Record>,
     ) {
+        self.unanswered = 0;
         let before = self.held.chosen_below();
         if fetched.from > before {
             return;
@@ -66,9 +67,10 @@ impl Acceptor {
         }
     }
 
-    /// Asks another acceptor for the chosen entries that this one missed.
+    /// Asks another acceptor for the chosen entries that this one missed. Each question waits
+    /// longer than the one before, since an answer may be large and its way slow.
     pub(super) fn fill_holes(&mut self, now: Now, out: &mut Output<Record>) {
-        let patience = self.options.timing.heartbeat_us();
+        let patience = self.options.timing.heartbeat_us() << self.unanswered.saturating_sub(1);
         if self.target <= self.held.chosen_below() || now.since(self.fetched_at) < patience {
             return;
         }
@@ -78,6 +80,7 @@ impl Acceptor {
         if !others.is_empty() {
             self.fetched_at = now;
             self.fetches += 1;
+            self.unanswered = (self.unanswered + 1).min(4);
             self.ask(others[self.fetches % others.len()], out);
         }
     }

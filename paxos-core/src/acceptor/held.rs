@@ -110,30 +110,22 @@ impl Held {
         Entries { from, entries, chosen_below: self.chosen_below(), trimmed: self.trimmed }
     }
 
-    /// All votes above what is chosen, in parts of at most `bytes_max` bytes (or one vote).
-    pub(crate) fn promise(&self, bytes_max: usize) -> Vec<PromisePart> {
-        let part = |from| PromisePart {
-            trimmed: self.trimmed,
-            chosen_below: self.chosen_below(),
-            log_time_ms: self.log_time_ms,
-            from,
-            below: None,
-            votes: Vec::new(),
-        };
-        let mut parts = Vec::new();
-        let mut last = part(self.chosen_below());
-        let mut bytes = 0;
-        for (&slot, vote) in &self.votes {
+    /// The votes above what is chosen, from `first` on, as many as fit in `bytes_max`, but at least
+    /// one.
+    pub(crate) fn promise(&self, first: Slot, bytes_max: usize) -> PromisePart {
+        let chosen_below = self.chosen_below();
+        let from = first.max(chosen_below);
+        let (mut votes, mut below, mut bytes) = (Vec::new(), None, 0);
+        for (&slot, vote) in self.votes.range(from..) {
             bytes += vote.entry.weight();
-            if bytes > bytes_max && !last.votes.is_empty() {
-                last.below = Some(slot);
-                parts.push(core::mem::replace(&mut last, part(slot)));
-                bytes = vote.entry.weight();
+            if bytes > bytes_max && !votes.is_empty() {
+                below = Some(slot);
+                break;
             }
-            last.votes.push((slot, vote.clone()));
+            votes.push((slot, vote.clone()));
         }
-        parts.push(last);
-        parts
+        let (trimmed, log_time_ms) = (self.trimmed, self.log_time_ms);
+        PromisePart { trimmed, chosen_below, log_time_ms, from, below, votes }
     }
 
     fn push(&mut self, entry: Entry) {

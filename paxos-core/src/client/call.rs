@@ -15,6 +15,16 @@ pub(super) enum Work {
     Read { query: Bytes },
 }
 
+impl Work {
+    /// Bytes of the value or the query.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Work::Write { value, .. } => value.len(),
+            Work::Read { query } => query.len(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) work: Work,

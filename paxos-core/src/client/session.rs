@@ -2,7 +2,7 @@
 
 use super::CallId;
 use crate::ballot::NodeId;
-use crate::config::{Limits, Now};
+use crate::config::{Now, SessionRules};
 use crate::entry::SessionId;
 use alloc::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use alloc::collections::BTreeMap;
 pub(super) enum Session {
     None,
     Opening(Opening),
-    Open { id: SessionId, next_sequence: u64, used_at: Now },
+    Open { id: SessionId, rules: SessionRules, next_sequence: u64, used_at: Now },
 }
 
 #[derive(Debug)]
@@ -29,19 +29,25 @@ impl Opening {
 
 impl Session {
     /// The session was opened; `false` where it was not asked for.
-    pub(super) fn open(&mut self, now: Now, nonce: u64, id: SessionId) -> bool {
+    pub(super) fn open(
+        &mut self,
+        now: Now,
+        nonce: u64,
+        id: SessionId,
+        rules: SessionRules,
+    ) -> bool {
         let asked = matches!(self, Session::Opening(opening) if opening.nonce == nonce);
         if asked {
-            *self = Session::Open { id, next_sequence: 0, used_at: now };
+            *self = Session::Open { id, rules, next_sequence: 0, used_at: now };
         }
         asked
     }
 
     /// Lets go of a session that was silent for a third of its time to live: the cluster's clock
     /// may run ahead of this client's, and a write to a closed session would be of unknown fate.
-    pub(super) fn close_if_stale(&mut self, now: Now, ttl_ms: u64) {
-        if let Session::Open { used_at, .. } = self
-            && now.since(*used_at) >= ttl_ms * 1000 / 3
+    pub(super) fn close_if_stale(&mut self, now: Now) {
+        if let Session::Open { used_at, rules, .. } = self
+            && now.since(*used_at) >= rules.ttl_ms.saturating_mul(1000) / 3
         {
             *self = Session::None;
         }
@@ -66,13 +72,12 @@ impl Session {
     /// The number of the next write: none without a session, or when the session's window is full.
     pub(super) fn number(
         &mut self,
-        limits: &Limits,
         open: &BTreeMap<(SessionId, u64), CallId>,
     ) -> Option<(SessionId, u64)> {
-        let Session::Open { id, next_sequence, .. } = self else { return None };
+        let Session::Open { id, rules, next_sequence, .. } = self else { return None };
         let first = open.range((*id, 0)..).next().filter(|((session, _), _)| session == id);
         let acked_below = first.map_or(*next_sequence, |(&(_, lowest), _)| lowest);
-        if *next_sequence - acked_below >= limits.session_window {
+        if *next_sequence - acked_below >= rules.window {
             return None;
         }
         let number = (*id, *next_sequence);

@@ -18,6 +18,7 @@ impl<S: StateMachine> Learner<S> {
         fetched: Entries,
         out: &mut Output<SnapshotPiece>,
     ) {
+        self.unanswered = 0;
         if fetched.from > self.applied_below || fetched.chosen_below > Slot::MAX {
             return;
         }
@@ -40,11 +41,15 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Fetches what is missing: from the acceptor that feeds this learner, or, where that one is
-    /// silent, from another.
+    /// silent, from another. An answer may be large and its way slow, so that each question waits
+    /// longer than the one before.
     pub(super) fn fetch(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let behind = self.backlog.chosen_below() > self.applied_below || self.fetches == 0;
         let timing = self.options.timing;
-        let patience = if behind { timing.heartbeat_us() } else { timing.election_timeout_us() };
+        let patience = match behind {
+            true => timing.heartbeat_us() << self.unanswered.saturating_sub(1),
+            false => timing.election_timeout_us(),
+        };
         if self.fetches > 0 && now.since(self.moved_at) < patience {
             return;
         }
@@ -54,6 +59,7 @@ impl<S: StateMachine> Learner<S> {
         let other = acceptors[(self.fetches / 2) % acceptors.len()];
         let node = if self.fetches.is_multiple_of(2) { feeder.unwrap_or(other) } else { other };
         self.fetches += 1;
+        self.unanswered = (self.unanswered + u32::from(behind)).min(4);
         self.moved_at = now;
         self.ask(node, out);
     }

@@ -99,8 +99,11 @@ impl Snapshots {
     /// The snapshot is durable. The one before goes, unless a peer is fetching it.
     pub(super) fn written(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
         self.is_writing = false;
-        let before = self.newest.replace(Kept::new(id));
-        let Some(before) = before.filter(|before| before.id != id) else { return };
+        if id.below <= self.below() {
+            // It came from a peer, too late to be of use.
+            return self.tasks.push(SnapshotTask::Remove { id });
+        }
+        let Some(before) = self.newest.replace(Kept::new(id)) else { return };
         if self.former.is_none() && before.is_fetched(now, patience_us) {
             self.former = Some(before);
         } else {

@@ -4,74 +4,102 @@ use super::Stance;
 use super::common::Common;
 use super::follow::Follow;
 use super::lead::Lead;
+use super::poll::Poll;
 use super::promises::Promises;
-use crate::ballot::{Ballot, MemberId};
-use crate::config::Now;
+use crate::ballot::Ballot;
+use crate::config::{Configuration, Now};
 use crate::message::{AcceptorMsg, PromisePart};
 use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output};
+use crate::slot::Slot;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+
+/// A campaign lasts at most so many election timeouts, however many parts of promises come.
+const PATIENCE: u64 = 20;
+
+/// How often in a row a candidate lets others lead because its learner could not follow.
+const YIELDS_MAX: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Campaign {
+    pub(super) configuration: Arc<Configuration>,
     phase: Phase,
+    began_at: Now,
     patient_until: Now,
-    sent_at: Now,
 }
 
 #[derive(Debug)]
 enum Phase {
     /// No ballot is used yet.
-    Poll { attempt: u64, consents: AcceptorSet },
-    /// Phase 1 of this ballot.
-    Prepare { ballot: Ballot, promises: Promises },
+    Poll(Poll),
+    /// Phase 1 of this ballot; each acceptor is asked for one part of its promise at a time.
+    Prepare { ballot: Ballot, promises: Promises, asked: BTreeMap<AcceptorSet, Asked> },
+}
+
+/// What an acceptor was asked for last.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    from: Slot,
+    at: Now,
+    times: u32,
 }
 
 impl Campaign {
     /// Begins with a poll, which disturbs nobody.
-    pub(super) fn poll(common: &mut Common, now: Now, out: &mut Output<NoRecord>) -> Campaign {
-        common.attempts = common.attempts.wrapping_add(1);
-        let campaign = Campaign {
-            phase: Phase::Poll { attempt: common.attempts, consents: 0 },
-            patient_until: now.plus(common.election_timeout()),
-            sent_at: now,
-        };
-        campaign.send(common, out);
+    pub(super) fn poll(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        out: &mut Output<NoRecord>,
+    ) -> Campaign {
+        let phase = Phase::Poll(Poll::ask(&configuration, common, now, out));
+        let patient_until = now.plus(common.election_timeout());
+        Campaign { configuration, phase, began_at: now, patient_until }
+    }
+
+    /// Begins with the consent of a phase-1 quorum, in a ballot above all that they have promised.
+    pub(super) fn prepare(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        out: &mut Output<NoRecord>,
+    ) -> Campaign {
+        let ballot = common.next_ballot();
+        common.see(ballot);
+        common.campaigns += 1;
+        let (promises, asked) = Default::default();
+        let phase = Phase::Prepare { ballot, promises, asked };
+        let patient_until = now.plus(common.election_timeout());
+        let mut campaign = Campaign { configuration, phase, began_at: now, patient_until };
+        campaign.ask(common, now, out);
         campaign
     }
 
     /// The ballot that promises were asked for.
     pub(super) fn asked(&self) -> Option<Ballot> {
         match self.phase {
-            Phase::Poll { .. } => None,
+            Phase::Poll(_) => None,
             Phase::Prepare { ballot, .. } => Some(ballot),
         }
     }
 
-    /// An acceptor consents. When a phase-1 quorum has, the campaign begins in a ballot above all
-    /// that they have promised.
+    /// An acceptor consents. When a phase-1 quorum has, the campaign itself begins.
     pub(super) fn polled(
         &mut self,
         common: &mut Common,
         now: Now,
-        from: MemberId,
+        bit: AcceptorSet,
         attempt: u64,
         out: &mut Output<NoRecord>,
-    ) {
-        let Phase::Poll { attempt: mine, consents } = &mut self.phase else { return };
-        if attempt != *mine {
-            return;
+    ) -> Option<Stance> {
+        let Phase::Poll(poll) = &mut self.phase else { return None };
+        if !poll.consents(&self.configuration, bit, attempt) {
+            return None;
         }
-        *consents |= common.bit(from);
-        if common.configuration.as_ref().is_some_and(|c| c.quorums.phase1(*consents)) {
-            let ballot = common.next_ballot();
-            common.see(ballot);
-            common.campaigns += 1;
-            self.phase = Phase::Prepare { ballot, promises: Promises::default() };
-            self.patient_until = now.plus(common.election_timeout());
-            self.sent_at = now;
-            self.send(common, out);
-        }
+        let configuration = Arc::clone(&self.configuration);
+        Some(Stance::Campaign(Campaign::prepare(configuration, common, now, out)))
     }
 
     /// A part of a promise. When a phase-1 quorum has promised, this proposer leads.
@@ -79,29 +107,41 @@ impl Campaign {
         &mut self,
         common: &mut Common,
         now: Now,
-        from: MemberId,
+        bit: AcceptorSet,
         ballot: Ballot,
         part: PromisePart,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
-        let Phase::Prepare { ballot: mine, promises } = &mut self.phase else { return None };
-        let bit = common.bit(from);
-        if ballot != *mine || bit == 0 {
+        let Phase::Prepare { ballot: mine, promises, .. } = &mut self.phase else { return None };
+        if ballot != *mine {
             return None;
         }
-        promises.add(bit, part);
-        if !common.configuration.as_ref()?.quorums.phase1(promises.complete()) {
+        let is_news = promises.add(bit, part);
+        if !self.configuration.quorums.phase1(promises.complete()) {
+            if is_news {
+                let patient_until = now.plus(common.options.timing.election_timeout_us());
+                self.patient_until = self.patient_until.max(patient_until);
+                self.ask(common, now, out);
+            }
             return None;
         }
         let adopted = core::mem::take(promises).adopt();
+        let configuration = Arc::clone(&self.configuration);
+        // R6: what was trimmed can only come to the learner as a snapshot. Let another, or another
+        // quorum, have a go.
         if adopted.trimmed > common.applied_below {
-            // R6: what was trimmed can only come to the learner as a snapshot. Let another, or
-            // another quorum, have a go.
-            common.failures += 1;
-            return Some(Stance::Follow(Follow::back_off(common, now)));
+            let slot = adopted.trimmed;
+            return Some(Stance::Follow(Follow::behind(configuration, common, now, slot)));
         }
-        common.failures = 0;
-        Some(Stance::Lead(Box::new(Lead::begin(common, now, ballot, adopted, out))))
+        // A leader proposes nothing before its learner comes near (R20), and all writes wait for
+        // it. After a restart of all, everybody is behind: then one must lead nevertheless.
+        let near = Slot(adopted.chosen_below.0.saturating_sub(configuration.window));
+        if near > common.applied_below && common.yields < YIELDS_MAX {
+            common.yields += 1;
+            return Some(Stance::Follow(Follow::behind(configuration, common, now, near)));
+        }
+        (common.failures, common.yields) = (0, 0);
+        Some(Stance::Lead(Box::new(Lead::begin(configuration, common, now, ballot, adopted, out))))
     }
 
     pub(super) fn tick(
@@ -110,30 +150,43 @@ impl Campaign {
         now: Now,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
-        if now >= self.patient_until {
-            if self.asked().is_some() {
-                common.failures += 1;
-                return Some(Stance::Follow(Follow::back_off(common, now)));
-            }
-            return Some(Stance::Campaign(Campaign::poll(common, now, out)));
+        let timing = common.options.timing;
+        let is_over = now.since(self.began_at) >= PATIENCE * timing.election_timeout_us();
+        if now >= self.patient_until || is_over {
+            let configuration = Arc::clone(&self.configuration);
+            return Some(match self.phase {
+                Phase::Poll(_) => Stance::Campaign(Campaign::poll(configuration, common, now, out)),
+                Phase::Prepare { .. } => {
+                    Stance::Follow(Follow::back_off(configuration, common, now))
+                }
+            });
         }
-        if now.since(self.sent_at) >= common.options.timing.heartbeat_us() {
-            self.sent_at = now;
-            self.send(common, out);
+        match &mut self.phase {
+            Phase::Poll(poll) => poll.tick(&self.configuration, common, now, out),
+            Phase::Prepare { .. } => self.ask(common, now, out),
         }
         None
     }
 
-    /// Asks the acceptors that have not answered.
-    fn send(&self, common: &Common, out: &mut Output<NoRecord>) {
-        let (answered, msg) = match &self.phase {
-            Phase::Poll { attempt, consents } => {
-                (*consents, AcceptorMsg::Poll { attempt: *attempt })
+    /// Asks each acceptor for the first part of its promise that is missing: at once when the part
+    /// before it is there, again when nothing came of that, and less often each time, since a part
+    /// may be large and its way slow.
+    fn ask(&mut self, common: &Common, now: Now, out: &mut Output<NoRecord>) {
+        let Phase::Prepare { ballot, promises, asked } = &mut self.phase else { return };
+        let heartbeat = common.options.timing.heartbeat_us();
+        for (i, member) in self.configuration.acceptors.iter().enumerate() {
+            let bit = 1 << i;
+            if promises.complete() & bit != 0 {
+                continue;
             }
-            Phase::Prepare { ballot, promises } => {
-                (promises.complete(), AcceptorMsg::Prepare { ballot: *ballot })
-            }
-        };
-        common.send_acceptors(answered, &msg, out);
+            let from = promises.wants(bit);
+            let times = match asked.get(&bit).filter(|asked| asked.from == from) {
+                Some(Asked { at, times, .. }) if now.since(*at) < heartbeat << times => continue,
+                Some(Asked { times, .. }) => (times + 1).min(4),
+                None => 0,
+            };
+            asked.insert(bit, Asked { from, at: now, times });
+            out.send(member.node, AcceptorMsg::Prepare { ballot: *ballot, from });
+        }
     }
 }

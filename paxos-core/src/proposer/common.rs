@@ -2,7 +2,7 @@
 
 use super::ProposerOptions;
 use crate::ballot::{Ballot, MemberId, NodeId};
-use crate::config::{Configuration, Now};
+use crate::config::Configuration;
 use crate::entry::{Body, Command, Entry};
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, Refused};
 use crate::quorum::AcceptorSet;
@@ -17,10 +17,11 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) options: ProposerOptions,
-    pub(super) configuration: Option<Configuration>,
     /// The highest round seen: a Lamport clock, which the next own ballot is above.
     round: u64,
-    /// From the paired learner: every slot below is applied.
+    /// The paired learner's life.
+    learner_life: u64,
+    /// From the paired learner: every slot below is applied. It falls when the learner starts anew.
     pub(super) applied_below: Slot,
     /// From the paired learner: log time there.
     pub(super) log_time_ms: u64,
@@ -31,27 +32,28 @@ pub(super) struct Common {
     rng: Rng,
     /// Campaigns lost in a row: each doubles the wait before the next.
     pub(super) failures: u32,
+    /// Campaigns in a row that were won in vain, since the learner was too far behind.
+    pub(super) yields: u32,
     pub(super) campaigns: u64,
     /// Numbers the polls; begins somewhere else in each life.
     pub(super) attempts: u64,
-    pub(super) asked_at: Option<Now>,
 }
 
 impl Common {
     pub(super) fn new(options: ProposerOptions) -> Common {
         Common {
             rng: Rng::new(options.seed),
-            configuration: None,
             round: 0,
+            learner_life: 0,
             applied_below: Slot::ZERO,
             log_time_ms: 0,
             expiry_ms: None,
             queue: VecDeque::new(),
             queue_bytes: 0,
             failures: 0,
+            yields: 0,
             campaigns: 0,
             attempts: mix(options.life),
-            asked_at: None,
             options,
         }
     }
@@ -60,9 +62,15 @@ impl Common {
         self.options.me
     }
 
+    /// Whether somebody can have come to this ballot. Who has just started has seen none yet, and
+    /// believes the first.
+    pub(super) fn believes(&self, ballot: Ballot) -> bool {
+        ballot.is_sound() && (self.round == 0 || ballot.follows(self.round))
+    }
+
     /// Notes a ballot that somebody has used.
     pub(super) fn see(&mut self, ballot: Ballot) {
-        if ballot.is_sound() && !planted!(BallotReuse) {
+        if self.believes(ballot) && !planted!(BallotReuse) {
             self.round = self.round.max(ballot.round);
         }
     }
@@ -73,12 +81,23 @@ impl Common {
         Ballot { round: self.round + 1, node: self.me().node, life }
     }
 
-    pub(super) fn progress(&mut self, applied_below: Slot, log_time_ms: u64, expiry: Option<u64>) {
-        if applied_below >= self.applied_below {
-            self.applied_below = applied_below;
-            self.log_time_ms = self.log_time_ms.max(log_time_ms);
-            self.expiry_ms = expiry;
+    /// The paired learner has come so far. One that started anew is where its snapshot is, even if
+    /// that is less: what it does not have, it cannot know the configuration of (R20). A route
+    /// delivers nothing of a former life behind what a later one sent.
+    pub(super) fn progress(
+        &mut self,
+        life: u64,
+        applied_below: Slot,
+        log_time_ms: u64,
+        expiry_ms: Option<u64>,
+    ) {
+        if life == self.learner_life && applied_below < self.applied_below {
+            return;
         }
+        self.learner_life = life;
+        self.applied_below = applied_below;
+        self.log_time_ms = self.log_time_ms.max(log_time_ms);
+        self.expiry_ms = expiry_ms;
     }
 
     /// One to two election timeouts (R11).
@@ -94,26 +113,22 @@ impl Common {
         self.rng.between(timeout / 4, most)
     }
 
-    pub(super) fn bit(&self, member: MemberId) -> AcceptorSet {
-        self.configuration.as_ref().map_or(0, |c| c.bit(member))
-    }
-
-    pub(super) fn acceptors(&self) -> &[MemberId] {
-        self.configuration.as_ref().map_or(&[], |c| &c.acceptors)
-    }
-
-    /// Sends to the acceptors that are not in `but`.
-    pub(super) fn send_acceptors(
-        &self,
-        but: AcceptorSet,
-        msg: &AcceptorMsg,
-        out: &mut Output<NoRecord>,
-    ) {
-        for (i, member) in self.acceptors().iter().enumerate() {
-            if but & (1 << i) == 0 {
-                out.send(member.node, msg.clone());
+    /// Takes out what no entry may hold, wherever it comes from: nobody could be sent such an
+    /// entry, and nothing would be chosen any more. Its client hears that to try again is no use.
+    pub(super) fn refuse_too_large(&self, commands: &mut Vec<Command>, out: &mut Output<NoRecord>) {
+        let bytes_max = self.options.limits.value_bytes_max;
+        commands.retain(|command| match &command.body {
+            Body::Run { session, sequence, value, .. } if value.len() > bytes_max => {
+                let (session, sequence) = (*session, *sequence);
+                let (bytes, bytes_max) = (value.len() as u64, bytes_max as u64);
+                out.send(
+                    command.client,
+                    ClientMsg::TooLarge { session, sequence, bytes, bytes_max },
+                );
+                false
             }
-        }
+            Body::Run { .. } | Body::Register { .. } => true,
+        });
     }
 
     /// Queues commands for the next entry. What does not fit is refused before any state changed.
@@ -162,17 +177,24 @@ impl Common {
         }
     }
 
-    /// The next entry: all that is queued, as far as it fits (R1); none where nothing is.
-    pub(super) fn next_entry(&mut self, log_time_ms: u64) -> Option<Entry> {
+    /// The next entry: all that is queued, as far as it fits in an entry and in `room` bytes (R1);
+    /// none where nothing is, or nothing fits. With `is_first`, one command always does.
+    pub(super) fn next_entry(
+        &mut self,
+        log_time_ms: u64,
+        room: usize,
+        is_first: bool,
+    ) -> Option<Entry> {
         let mut bytes = 0;
         let fits = |command: &&Command| {
             bytes += command.weight();
-            bytes <= self.options.limits.entry_bytes_max
+            bytes <= self.options.limits.entry_bytes_max.min(room)
         };
-        let count = self.queue.iter().take_while(fits).count().max(1).min(self.queue.len());
-        if count == 0 {
+        let count = self.queue.iter().take_while(fits).count();
+        if count == 0 && !self.queue.front().is_some_and(|c| is_first || c.weight() <= room) {
             return None;
         }
+        let count = count.max(1);
         let commands: Arc<[Command]> = self.queue.drain(..count).collect();
         self.queue_bytes -= commands.iter().map(Command::weight).sum::<usize>();
         Some(Entry { log_time_ms, commands })
@@ -185,5 +207,19 @@ impl Common {
     pub(super) fn drain_queue(&mut self) -> Vec<Command> {
         self.queue_bytes = 0;
         self.queue.drain(..).collect()
+    }
+}
+
+/// Sends to the acceptors that are not in `but`.
+pub(super) fn ask(
+    configuration: &Configuration,
+    but: AcceptorSet,
+    msg: &AcceptorMsg,
+    out: &mut Output<NoRecord>,
+) {
+    for (i, member) in configuration.acceptors.iter().enumerate() {
+        if but & (1 << i) == 0 {
+            out.send(member.node, msg.clone());
+        }
     }
 }

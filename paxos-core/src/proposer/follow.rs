@@ -4,34 +4,69 @@ use super::Stance;
 use super::campaign::Campaign;
 use super::common::Common;
 use crate::ballot::Ballot;
-use crate::config::Now;
+use crate::config::{Configuration, Now};
 use crate::role::{NoRecord, Output};
+use crate::slot::Slot;
+use alloc::sync::Arc;
+
+/// A proposer whose learner is behind lets others lead for so many election timeouts.
+const YIELD: u64 = 4;
 
 #[derive(Debug)]
 pub(super) struct Follow {
+    pub(super) configuration: Arc<Configuration>,
     leader: Option<Ballot>,
     patient_until: Now,
+    /// The own learner must have applied all below before a campaign makes sense.
+    behind: Option<Slot>,
 }
 
 impl Follow {
-    /// Before the configuration is known.
-    pub(super) fn at_boot() -> Follow {
-        Follow { leader: None, patient_until: Now(0) }
-    }
-
     /// Nobody leads, as far as is known.
-    pub(super) fn nobody(common: &mut Common, now: Now) -> Follow {
-        Follow { leader: None, patient_until: now.plus(common.election_timeout()) }
+    pub(super) fn nobody(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+    ) -> Follow {
+        let patient_until = now.plus(common.election_timeout());
+        Follow { configuration, leader: None, patient_until, behind: None }
     }
 
     /// A campaign was lost.
-    pub(super) fn back_off(common: &mut Common, now: Now) -> Follow {
-        Follow { leader: None, patient_until: now.plus(common.backoff()) }
+    pub(super) fn back_off(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+    ) -> Follow {
+        common.failures += 1;
+        let patient_until = now.plus(common.backoff());
+        Follow { configuration, leader: None, patient_until, behind: None }
+    }
+
+    /// A campaign was won, and the own learner is too far behind to lead (R6): another should,
+    /// whose learner is not. If none does, this one tries again, at the latest when its learner is
+    /// there.
+    pub(super) fn behind(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        slot: Slot,
+    ) -> Follow {
+        let timeout = common.options.timing.election_timeout_us();
+        let follow = Follow::back_off(configuration, common, now);
+        let patient_until = follow.patient_until.plus(YIELD * timeout);
+        Follow { patient_until, behind: Some(slot), ..follow }
     }
 
     /// The owner of `ballot` leads.
-    pub(super) fn leader_heard(common: &mut Common, now: Now, ballot: Ballot) -> Follow {
-        Follow { leader: Some(ballot), patient_until: now.plus(common.election_timeout()) }
+    pub(super) fn leader_heard(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+        ballot: Ballot,
+    ) -> Follow {
+        let patient_until = now.plus(common.election_timeout());
+        Follow { configuration, leader: Some(ballot), patient_until, behind: None }
     }
 
     pub(super) fn leader(&self) -> Option<Ballot> {
@@ -44,6 +79,12 @@ impl Follow {
         now: Now,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
-        (now >= self.patient_until).then(|| Stance::Campaign(Campaign::poll(common, now, out)))
+        if self.behind.is_some_and(|slot| slot <= common.applied_below) {
+            self.behind = None;
+            self.patient_until = self.patient_until.min(now.plus(common.backoff()));
+        }
+        let configuration = Arc::clone(&self.configuration);
+        (now >= self.patient_until)
+            .then(|| Stance::Campaign(Campaign::poll(configuration, common, now, out)))
     }
 }

@@ -40,20 +40,30 @@ pub(super) struct Adopted {
 }
 
 impl Promises {
-    /// Adds a part of the promise of the acceptor with this bit.
-    pub(super) fn add(&mut self, bit: AcceptorSet, part: PromisePart) {
+    /// Adds a part of the promise of the acceptor with this bit. Gives back whether it brings the
+    /// promise further.
+    pub(super) fn add(&mut self, bit: AcceptorSet, part: PromisePart) -> bool {
         if self.complete & bit != 0 || part.chosen_below > Slot::MAX {
-            return;
+            return false;
         }
         let promise = self.by_acceptor.entry(bit).or_default();
+        let before = promise.wants();
         promise.trimmed = promise.trimmed.max(part.trimmed);
         promise.chosen_below = promise.chosen_below.max(part.chosen_below);
         promise.log_time_ms = promise.log_time_ms.max(part.log_time_ms);
         promise.votes.extend(part.votes.into_iter().filter(|(slot, _)| *slot < Slot::MAX));
-        promise.spoken.insert(part.from, part.below);
-        if promise.is_complete() {
+        let spoken = promise.spoken.entry(part.from).or_insert(part.below);
+        *spoken = spoken.zip(part.below).map(|(one, other)| one.max(other));
+        let wants = promise.wants();
+        if wants.is_none() {
             self.complete |= bit;
         }
+        wants != before
+    }
+
+    /// The first slot that the promise of this acceptor does not speak for.
+    pub(super) fn wants(&self, bit: AcceptorSet) -> Slot {
+        self.by_acceptor.get(&bit).and_then(Promise::wants).unwrap_or_default()
     }
 
     /// The acceptors whose promise has all its parts (R6).
@@ -89,19 +99,24 @@ impl Promises {
 }
 
 impl Promise {
-    /// Whether the parts speak for every slot from `chosen_below` on. Parts of two answers may mix:
-    /// between two answers to one ballot, votes only go because they are chosen.
-    fn is_complete(&self) -> bool {
+    /// The first slot from `chosen_below` on that no part speaks for; none: the promise is
+    /// complete.
+    ///
+    /// Parts of several answers mix, since each `Prepare` gets one part (R6). That is sound: all of
+    /// them were told under the promise of one ballot, in which nothing is proposed yet. Between
+    /// two of them no vote can be added at all, and votes only go because they are chosen, which a
+    /// later part says by a higher `chosen_below`.
+    fn wants(&self) -> Option<Slot> {
         let mut next = self.chosen_below;
         for (&from, &below) in &self.spoken {
             if from > next {
-                return false;
+                break;
             }
             match below {
                 Some(below) => next = next.max(below),
-                None => return true,
+                None => return None,
             }
         }
-        false
+        Some(next)
     }
 }

@@ -24,7 +24,8 @@ pub(super) struct Ask {
 pub(super) struct Rounds {
     round: u64,
     sent: VecDeque<(u64, Now)>,
-    /// For each acceptor the highest round it answered, and when that one was sent.
+    /// For each acceptor the highest round it answered, and when the latest of all that it answered
+    /// was sent.
     acked: BTreeMap<AcceptorSet, (u64, Now)>,
     unsent: Vec<Ask>,
     sent_asks: VecDeque<(u64, Vec<Ask>)>,
@@ -89,7 +90,20 @@ impl Rounds {
         confirmed
     }
 
-    /// Whether a phase-2 quorum answered rounds that were sent within `timeout_us`.
+    /// An acceptor answered something else than a round, which was first sent at this time (R10).
+    /// It says nothing of any round, so no read is confirmed by it (R12).
+    pub(super) fn answered(&mut self, bit: AcceptorSet, sent_at: Now) {
+        if let Some((_, latest)) = self.acked.get_mut(&bit) {
+            *latest = sent_at.max(*latest);
+        }
+    }
+
+    /// When the latest of all that the acceptor answered was sent.
+    pub(super) fn answered_of(&self, bit: AcceptorSet) -> Now {
+        self.acked.get(&bit).map_or(Now(0), |&(_, sent_at)| sent_at)
+    }
+
+    /// Whether a phase-2 quorum answered what was sent within `timeout_us`.
     pub(super) fn are_answered(&mut self, now: Now, timeout_us: u64, quorums: Quorums) -> bool {
         while self.sent.len() > 1 && now.since(self.sent[1].1) > timeout_us {
             self.sent.pop_front();

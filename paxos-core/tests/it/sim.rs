@@ -8,9 +8,11 @@ mod faults;
 mod history;
 mod machine;
 mod network;
+mod node;
 mod observer;
 #[cfg(paxos_planted)]
 mod planted;
+mod shelf;
 mod world;
 
 use faults::FaultKind;
@@ -47,6 +49,7 @@ fn a_thousand_seeds_violate_nothing() {
     let results = workers.into_iter().flat_map(|worker| worker.join().expect("a worker ends"));
     let (mut faults, mut failures) = (BTreeMap::new(), Vec::new());
     let (mut commands, mut unknown, mut virtual_ms) = (0, 0, 0);
+    let (mut installed, mut rotten, mut trimmed) = (0, 0, 0);
     for result in results {
         match result {
             Ok(report) => {
@@ -55,6 +58,9 @@ fn a_thousand_seeds_violate_nothing() {
                 commands += report.commands;
                 unknown += report.unknown;
                 virtual_ms += report.virtual_ms;
+                installed += report.installed;
+                rotten += report.rotten;
+                trimmed += u64::from(report.trimmed > 0);
                 for (kind, count) in report.faults {
                     *faults.entry(kind).or_insert(0) += count;
                 }
@@ -63,6 +69,9 @@ fn a_thousand_seeds_violate_nothing() {
         }
     }
     println!("{commands} commands ({unknown} of unknown outcome) in {virtual_ms} ms: {faults:?}");
+    println!(
+        "{installed} snapshots came from peers ({rotten} rotted); {trimmed} runs trimmed logs"
+    );
     assert!(failures.is_empty(), "{} seeds fail:\n{}", failures.len(), failures.join("\n"));
     for kind in FaultKind::ALL {
         assert!(faults.get(&kind).is_some_and(|&count| count >= 100), "{kind:?} hardly fires");

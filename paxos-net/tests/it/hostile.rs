@@ -47,7 +47,7 @@ fn mail(to: u64, packet: impl Into<Packet>) -> (NodeId, Packet) {
 }
 
 fn prepare(round: u64) -> AcceptorMsg {
-    AcceptorMsg::Prepare { ballot: Ballot { round, ..ballot() } }
+    AcceptorMsg::Prepare { ballot: Ballot { round, ..ballot() }, from: Slot::ZERO }
 }
 
 /// The node still lets an honest peer in and takes its mail.

@@ -23,7 +23,10 @@ fn read(bytes: &[u8]) -> Vec<(NodeId, Packet)> {
 fn golden() {
     let mut writer = FrameWriter::new(4096);
     writer
-        .push(MAIL, &(NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot() })))
+        .push(
+            MAIL,
+            &(NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot(), from: Slot::ZERO })),
+        )
         .unwrap();
     #[rustfmt::skip]
     let golden: &[u8] = &[

@@ -70,7 +70,7 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Introduce { stored: Some(ClusterId(7)), formed: true },
         AcceptorMsg::AskRoster { role: RoleName::Learner },
         AcceptorMsg::Poll { attempt: 2 },
-        AcceptorMsg::Prepare { ballot },
+        AcceptorMsg::Prepare { ballot, from: Slot::ZERO },
         AcceptorMsg::Accept { ballot, slot, entry: entry(), chosen: slots },
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
         AcceptorMsg::Fetch { from: slot, role: RoleName::Acceptor },
@@ -85,7 +85,12 @@ pub fn samples() -> Vec<Packet> {
         ProposerMsg::HeartbeatAck { ballot, round: 4, chosen_below: slot },
         ProposerMsg::Reject { ballot, promised: ballot },
         ProposerMsg::Leading { ballot },
-        ProposerMsg::Progress { applied_below: slot, log_time_ms: 3, expiry_ms: Some(60_003) },
+        ProposerMsg::Progress {
+            life: 1,
+            applied_below: slot,
+            log_time_ms: 3,
+            expiry_ms: Some(60_003),
+        },
         ProposerMsg::AskReadIndex { learner: NodeId(2), id, hops },
     ];
     let learner = [
@@ -97,7 +102,8 @@ pub fn samples() -> Vec<Packet> {
         LearnerMsg::ReadIndex { id, below: slot },
     ];
     let client = [
-        ClientMsg::Registered { nonce, session: session() },
+        ClientMsg::Registered { nonce, session: session(), rules: SessionRules::default() },
+        ClientMsg::TooLarge { session: session(), sequence: 1, bytes: 5, bytes_max: 4 },
         ClientMsg::NotRegistered { nonce },
         reply(Reply::Applied(Bytes::from_static(b"result"))),
         reply(Reply::Expired),

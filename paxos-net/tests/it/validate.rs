@@ -63,7 +63,7 @@ fn absurd_ballots() {
         let wrong = Unsound::Ballot(ballot);
         let (slots, chosen) = (SlotRange::default(), SlotRange::default());
         let promised = Ballot::ZERO;
-        refused(AcceptorMsg::Prepare { ballot }, wrong);
+        refused(AcceptorMsg::Prepare { ballot, from: Slot::ZERO }, wrong);
         let (slot, entry) = (Slot(0), entry());
         refused(AcceptorMsg::Accept { ballot, slot, entry: entry.clone(), chosen }, wrong);
         refused(AcceptorMsg::Heartbeat { ballot, round: 0, chosen }, wrong);
@@ -98,11 +98,11 @@ fn absurd_slots() {
     refused(AcceptorMsg::Fetch { from: FAR, role: RoleName::Learner }, wrong);
     refused(ProposerMsg::HeartbeatAck { ballot, round: 0, chosen_below: FAR }, wrong);
     let (log_time_ms, expiry_ms) = (0, None);
-    refused(ProposerMsg::Progress { applied_below: FAR, log_time_ms, expiry_ms }, wrong);
+    refused(ProposerMsg::Progress { life: 1, applied_below: FAR, log_time_ms, expiry_ms }, wrong);
     refused(LearnerMsg::Voted { slot: FAR, vote: Vote { ballot, entry: entry() } }, wrong);
     refused(LearnerMsg::ReadIndex { id, below: FAR }, wrong);
     let session = SessionId { slot: FAR, index: 0 };
-    refused(ClientMsg::Registered { nonce: 0, session }, wrong);
+    refused(ClientMsg::Registered { nonce: 0, session, rules: SessionRules::default() }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
     let run = Refused::Run { session, sequence: 0 };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);
@@ -186,8 +186,12 @@ fn absurd_commands_and_times() {
         refused(ProposerMsg::Propose { commands: entry.commands.to_vec(), hops: 0 }, wrong);
     }
     let (applied_below, wrong) = (Slot(0), Unsound::LogTime(u64::MAX));
-    let progress =
-        |log_time_ms, expiry_ms| ProposerMsg::Progress { applied_below, log_time_ms, expiry_ms };
+    let progress = |log_time_ms, expiry_ms| ProposerMsg::Progress {
+        life: 1,
+        applied_below,
+        log_time_ms,
+        expiry_ms,
+    };
     refused(progress(u64::MAX, None), wrong);
     refused(progress(0, Some(u64::MAX)), wrong);
 }

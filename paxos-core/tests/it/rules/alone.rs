@@ -174,6 +174,10 @@ pub fn proposer(options: ProposerOptions) -> Alone<Proposer> {
 
 /// A learner that knows the configuration, and has asked its acceptor in vain for what is chosen.
 pub fn learner(limits: Limits) -> Alone<Learner<Journal>> {
+    learner_of(limits, roster(3))
+}
+
+pub fn learner_of(limits: Limits, roster: Configuration) -> Alone<Learner<Journal>> {
     let role = Learner::new(
         LearnerOptions {
             me: member(1),
@@ -186,7 +190,7 @@ pub fn learner(limits: Limits) -> Alone<Learner<Journal>> {
         Journal::default(),
     );
     let mut alone = Alone { role, now: Now(0) };
-    alone.hear(1, LearnerMsg::Roster(roster(3)));
+    alone.hear(1, LearnerMsg::Roster(roster));
     alone
 }
 
@@ -221,7 +225,7 @@ impl Alone<Proposer> {
         self.hear(2, polled.clone());
         let prepare = self.hear(3, polled);
         match packet(&prepare) {
-            Some(Packet::Acceptor(AcceptorMsg::Prepare { ballot })) => ballot,
+            Some(Packet::Acceptor(AcceptorMsg::Prepare { ballot, .. })) => ballot,
             _ => panic!("no prepare but {prepare:?}"),
         }
     }
@@ -242,7 +246,10 @@ impl Alone<Proposer> {
     /// The paired learner has applied everything below.
     pub fn applied(&mut self, below: u64) -> Output<NoRecord> {
         let applied_below = Slot(below);
-        self.hear(1, ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: None })
+        self.hear(
+            1,
+            ProposerMsg::Progress { life: life(1), applied_below, log_time_ms: 0, expiry_ms: None },
+        )
     }
 
     pub fn voted(&mut self, by: u64, ballot: Ballot, slots: SlotRange) -> Output<NoRecord> {

@@ -16,11 +16,21 @@ fn fed(ballot: Ballot, slot: u64, entry: Entry) -> LearnerMsg {
 fn applied(from: u64, nonces: &[u64]) -> Output<SnapshotPiece> {
     let mut out = Output::new();
     for (slot, &nonce) in (from..).zip(nonces) {
-        out.send(CLIENT, ClientMsg::Registered { nonce, session: session(slot, 0) });
+        out.send(
+            CLIENT,
+            ClientMsg::Registered {
+                nonce,
+                session: session(slot, 0),
+                rules: SessionRules::default(),
+            },
+        );
     }
     let applied_below = Slot(from + nonces.len() as u64);
-    let expiry_ms = Some(Limits::default().session_ttl_ms);
-    out.send(NodeId(1), ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms });
+    let expiry_ms = Some(SessionRules::default().ttl_ms);
+    out.send(
+        NodeId(1),
+        ProposerMsg::Progress { life: life(1), applied_below, log_time_ms: 0, expiry_ms },
+    );
     out
 }
 

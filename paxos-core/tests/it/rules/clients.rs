@@ -147,6 +147,11 @@ impl Table {
         Table { learner: learner(limits), next: 0 }
     }
 
+    fn under(rules: SessionRules) -> Table {
+        let roster = Configuration { sessions: rules, ..roster(3) };
+        Table { learner: learner_of(Limits::default(), roster), next: 0 }
+    }
+
     /// Applies an entry of these commands. Gives back what their client hears.
     fn apply(&mut self, log_time_ms: u64, commands: Vec<Command>) -> Vec<ClientMsg> {
         let (ballot, slot) = (ballot(1, 2), Slot(self.next));
@@ -177,7 +182,8 @@ impl Table {
 #[test]
 fn r16_a_session_is_named_by_where_it_was_registered() {
     let mut table = Table::new(Limits::default());
-    let registered = |nonce, session| ClientMsg::Registered { nonce, session };
+    let registered =
+        |nonce, session| ClientMsg::Registered { nonce, session, rules: SessionRules::default() };
     let first = table.apply(0, vec![register(8), register(9)]);
     assert_eq!(first, [registered(8, session(0, 0)), registered(9, session(0, 1))]);
     assert_eq!(table.apply(0, vec![]), []);
@@ -199,7 +205,7 @@ fn r16_an_absent_session_is_expired_and_never_new() {
         let reply = table.apply(0, vec![write(absent, 0, 0, "x")]);
         assert_eq!(reply, [replied(absent, 0, Reply::Expired)]);
     }
-    let ttl = Limits::default().session_ttl_ms;
+    let ttl = SessionRules::default().ttl_ms;
     let used = table.apply(ttl - 1, vec![write(s, 0, 0, "a")]);
     assert_eq!(used, [replied(s, 0, result("a"))]);
     let used = table.apply(2 * ttl - 2, vec![write(s, 0, 0, "a")]);
@@ -215,7 +221,7 @@ fn r16_an_absent_session_is_expired_and_never_new() {
 /// W is 4. Sequences come out of order, again, beyond the window, and after they were acknowledged.
 #[test]
 fn r16_the_table_keeps_one_window_of_results() {
-    let mut table = Table::new(Limits { session_window: 4, ..Limits::default() });
+    let mut table = Table::under(SessionRules { window: 4, ..SessionRules::default() });
     let s = session(0, 0);
     table.apply(0, vec![register(1)]);
     let steps = [
@@ -247,11 +253,33 @@ fn r16_the_table_keeps_one_window_of_results() {
 /// not.
 #[test]
 fn r16_there_are_only_so_many_sessions() {
-    let mut table = Table::new(Limits { sessions_max: 2, ..Limits::default() });
+    let rules = SessionRules { sessions_max: 2, ..SessionRules::default() };
+    let mut table = Table::under(rules);
     table.apply(0, vec![register(1), register(2)]);
     assert_eq!(table.apply(0, vec![register(3)]), [ClientMsg::NotRegistered { nonce: 3 }]);
     assert_eq!(table.learner.role.status().sessions, 2);
-    let ttl = Limits::default().session_ttl_ms;
+    let ttl = SessionRules::default().ttl_ms;
     let again = table.apply(ttl, vec![register(3)]);
-    assert_eq!(again, [ClientMsg::Registered { nonce: 3, session: session(2, 0) }]);
+    assert_eq!(again, [ClientMsg::Registered { nonce: 3, session: session(2, 0), rules }]);
+}
+
+/// R16: what decides over sessions is the configuration's, whatever a learner was started with: a
+/// snapshot carries it too. A client hears it with its session.
+#[test]
+fn r16_the_rules_of_sessions_are_those_of_the_configuration() {
+    let rules = SessionRules { ttl_ms: 5, sessions_max: 1, window: 1 };
+    let mut table = Table::under(rules);
+    let opened = table.apply(0, vec![register(1)]);
+    assert_eq!(opened, [ClientMsg::Registered { nonce: 1, session: session(0, 0), rules }]);
+    assert_eq!(table.learner.role.status().sessions, 1);
+    table.apply(5, vec![]);
+    assert_eq!(table.learner.role.status().sessions, 0);
+
+    let mut l = learner(Limits::default());
+    let configuration = Configuration { sessions: rules, ..roster(3) };
+    let below = Slot(0);
+    l.role.replay(SnapshotPiece::Header { below, log_time_ms: 0, configuration });
+    let mut table = Table { learner: l, next: 0 };
+    let opened = table.apply(0, vec![register(1)]);
+    assert_eq!(opened, [ClientMsg::Registered { nonce: 1, session: session(0, 0), rules }]);
 }

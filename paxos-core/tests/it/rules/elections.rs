@@ -52,7 +52,7 @@ fn r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else() {
 fn r09_a_deposed_leader_is_no_live_leader() {
     let mut a = acceptor(Limits::default());
     let (b1, b2) = (ballot(1, 2), ballot(2, 3));
-    a.hear(3, AcceptorMsg::Prepare { ballot: b2 });
+    a.hear(3, AcceptorMsg::Prepare { ballot: b2, from: Slot::ZERO });
     let reject = ProposerMsg::Reject { ballot: b1, promised: b2 };
     assert_eq!(a.hear(2, heartbeat(b1)), mail(vec![(2, reject.into())]));
     assert_eq!(a.hear(1, heartbeat(b2)), silence());
@@ -77,7 +77,7 @@ fn r09_polls_from_outside_are_refused() {
     for from in [member(4), wiped, member(3)] {
         assert_eq!(a.hear_from(from, POLL), answer(from, false, Ballot::ZERO));
         let ballot = ballot(1, from.node.0);
-        assert_eq!(a.hear_from(from, AcceptorMsg::Prepare { ballot }), silence());
+        assert_eq!(a.hear_from(from, AcceptorMsg::Prepare { ballot, from: Slot::ZERO }), silence());
     }
     assert_eq!(a.hear(2, POLL), answer(member(2), true, Ballot::ZERO));
 }
@@ -102,7 +102,7 @@ fn r09_a_campaign_needs_the_consent_of_a_quorum() {
     assert_eq!(p.hear(3, polled(attempt, false, ballot(7, 2))), silence());
     assert_eq!(p.hear(3, polled(old, true, zero)), silence());
     assert_eq!(p.role.status().campaigns, 0);
-    let prepare = AcceptorMsg::Prepare { ballot: ballot(8, 1) };
+    let prepare = AcceptorMsg::Prepare { ballot: ballot(8, 1), from: Slot::ZERO };
     assert_eq!(p.hear(3, polled(attempt, true, zero)), mail(to_all(prepare)));
 }
 
@@ -232,4 +232,40 @@ fn r11_the_leaders_own_disk_may_be_the_slowest() {
     assert_eq!(own(&bench), 0);
     bench.sync(1);
     assert_eq!(own(&bench), 1);
+}
+
+/// A ballot that nobody can have come to is ignored, or it would be the last: by acceptors, whose
+/// promise stays, and by proposers, whose own ballots stay below.
+///
+/// An acceptor promised 7.2. It is asked in ballots that are too far above, and in one that is not.
+/// A proposer has seen round 7, and hears of the same ones; one that has just started believes the
+/// first that it hears.
+#[test]
+fn r09_a_ballot_that_nobody_can_have_come_to_is_ignored() {
+    let mut a = acceptor(Limits::default());
+    let prepare = |ballot| AcceptorMsg::Prepare { ballot, from: Slot::ZERO };
+    a.hear(2, prepare(ballot(7, 2)));
+    let far = 7 + Ballot::JUMP_MAX;
+    for round in [far + 1, 1 << 40, Ballot::ROUND_MAX] {
+        let b = ballot(round, 3);
+        assert_eq!(a.hear(3, prepare(b)), silence());
+        assert_eq!(a.hear(3, accept(b, 0, entry(0), slots(0, 0))), silence());
+        assert_eq!(a.hear(3, heartbeat(b)), silence());
+        assert_eq!(a.role.status().promised, ballot(7, 2));
+    }
+    a.hear(3, prepare(ballot(far, 3)));
+    assert_eq!(a.role.status().promised, ballot(far, 3));
+
+    let mut p = proposer(options());
+    p.hear(2, ProposerMsg::Leading { ballot: ballot(7, 2) });
+    p.hear(3, ProposerMsg::Leading { ballot: ballot(far + 1, 3) });
+    assert_eq!(p.role.status().leader, Some(NodeId(2)));
+    let b = p.campaign();
+    assert_eq!(b.round, 8);
+    p.hear(3, ProposerMsg::Reject { ballot: b, promised: ballot(Ballot::ROUND_MAX, 3) });
+    assert_eq!(p.campaign().round, 9);
+
+    let mut p = proposer(options());
+    p.hear(2, ProposerMsg::Leading { ballot: ballot(1 << 40, 2) });
+    assert_eq!(p.campaign().round, (1 << 40) + 1);
 }

@@ -64,7 +64,7 @@ fn r23_no_vote_before_all_have_stored_the_same_roster() {
     let asked = [
         AcceptorMsg::AskRoster { role: RoleName::Proposer },
         AcceptorMsg::Poll { attempt: 1 },
-        AcceptorMsg::Prepare { ballot: b },
+        AcceptorMsg::Prepare { ballot: b, from: Slot::ZERO },
         accept(b, 0, entry(0), slots(0, 0)),
         AcceptorMsg::Heartbeat { ballot: b, round: 1, chosen: slots(0, 0) },
         AcceptorMsg::Fetch { from: Slot(0), role: RoleName::Learner },
@@ -227,4 +227,39 @@ fn r23_a_member_wiped_after_forming_does_not_vote() {
     for kind in ["polled", "promise", "accepted", "heartbeat_ack"] {
         assert_eq!(bench.count(mark, |l| l.is(kind) && l.from(3)), 0, "{kind}");
     }
+}
+
+/// R23: the id of a cluster tells any two rosters apart, and whatever is equal everywhere is in it.
+///
+/// Among others: proposers [1, 2] and a learner (3, 4) are the same numbers in a row as proposers
+/// [1, 2, 3, 4] and no learner, or none and learners (1, 2) and (3, 4).
+#[test]
+fn r23_the_id_of_a_cluster_tells_rosters_apart() {
+    let whole = roster(3);
+    let ids = |ids: &[u64]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
+    let feed = |(learner, acceptor)| Feed { learner: NodeId(learner), acceptor: NodeId(acceptor) };
+    let split = |proposers: &[u64], learners: &[(u64, u64)]| Configuration {
+        proposers: ids(proposers),
+        learners: learners.iter().copied().map(feed).collect(),
+        ..whole.clone()
+    };
+    let ruled = |sessions| Configuration { sessions, ..whole.clone() };
+    let rules = SessionRules::default();
+    let mut fewer = whole.clone();
+    fewer.acceptors.pop();
+    let rosters = [
+        whole.clone(),
+        fewer,
+        split(&[1, 2], &[(3, 4)]),
+        split(&[1, 2, 3, 4], &[]),
+        split(&[], &[(1, 2), (3, 4)]),
+        Configuration { window: 17, ..whole.clone() },
+        Configuration { quorums: Quorums::sizes(3, 3, 1).unwrap(), ..whole.clone() },
+        ruled(SessionRules { ttl_ms: 1, ..rules }),
+        ruled(SessionRules { sessions_max: 1, ..rules }),
+        ruled(SessionRules { window: 1, ..rules }),
+    ];
+    let different: std::collections::BTreeSet<_> =
+        rosters.iter().map(Configuration::cluster_id).collect();
+    assert_eq!(different.len(), rosters.len());
 }

@@ -15,9 +15,15 @@ fn stamps(bench: &Bench, node: u64) -> Vec<u64> {
     stamps.into_values().collect()
 }
 
+/// Three nodes where sessions live for a second.
+fn short_sessions() -> Layout {
+    let sessions = SessionRules { ttl_ms: 1000, ..SessionRules::default() };
+    Layout { sessions, ..layout(3) }
+}
+
 /// Three nodes whose clocks run three times too fast, at a third, and right.
-fn with_bad_clocks(limits: Limits) -> Bench {
-    let mut bench = Bench::new(Setup { limits, ..Setup::nodes(3) });
+fn with_bad_clocks(layout: Layout) -> Bench {
+    let mut bench = Bench::new(Setup { layout, ..Setup::nodes(3) });
     bench.set_clock(1, 300);
     bench.set_clock(2, 33);
     bench.pass_ms(1000);
@@ -38,6 +44,7 @@ fn r18_a_leader_stamps_the_highest_time_seen_and_what_elapsed() {
     {
         let mut p = proposer(options());
         let at = ProposerMsg::Progress {
+            life: 1,
             applied_below: Slot(1),
             log_time_ms: learner_ms,
             expiry_ms: None,
@@ -75,7 +82,7 @@ fn r18_a_promise_tells_the_log_time_of_what_is_chosen() {
     };
     let promise = ProposerMsg::Promise { ballot: higher, part };
     let expected = recorded(vec![Record::Promised(higher)], vec![(3, promise.into())]);
-    assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher }), expected);
+    assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher, from: Slot::ZERO }), expected);
 }
 
 /// R18: log time at a slot is the highest of the slot before and of the entry.
@@ -103,7 +110,7 @@ fn r18_log_time_is_the_highest_stamp_so_far() {
 /// Nodes 1, 2 and 3 lead in turn, ten times. Each writes twice, a second apart.
 #[test]
 fn r18_log_time_never_goes_back_across_leaders() {
-    let mut bench = with_bad_clocks(Limits::default());
+    let mut bench = with_bad_clocks(layout(3));
     bench.lead(1);
     let s = bench.open(1);
     let mut sequence = 0;
@@ -138,8 +145,7 @@ fn r18_log_time_never_goes_back_across_leaders() {
 /// only that one no-op.
 #[test]
 fn r18_a_noop_lets_a_session_expire() {
-    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
-    let mut bench = Bench::formed(Setup { limits, ..Setup::nodes(3) });
+    let mut bench = Bench::formed(Setup { layout: short_sessions(), ..Setup::nodes(3) });
     bench.lead(1);
     bench.open(1);
     let mark = bench.sent.len();
@@ -165,6 +171,7 @@ fn r18_no_noop_while_something_is_proposed() {
     let mut p = proposer(ProposerOptions { layout, ..options() });
     let (b, _) = p.lead(nothing(), nothing());
     let progress = |below| ProposerMsg::Progress {
+        life: 1,
         applied_below: Slot(below),
         log_time_ms: 0,
         expiry_ms: Some(20),
@@ -204,8 +211,7 @@ fn r18_no_clock_of_a_replica_makes_a_session_expire() {
 /// after the other is opened, used and left to expire.
 #[test]
 fn r18_expiry_is_equal_on_all_replicas() {
-    let limits = Limits { session_ttl_ms: 1000, ..Limits::default() };
-    let mut bench = with_bad_clocks(limits);
+    let mut bench = with_bad_clocks(short_sessions());
     let mut at = std::collections::BTreeMap::new();
     let mut expired = 0;
     for turn in 0..12 {
@@ -225,4 +231,52 @@ fn r18_expiry_is_equal_on_all_replicas() {
         }
     }
     assert!(expired > 100, "sessions did expire");
+}
+
+/// R18: while a leader cannot propose, since its learner must catch up, log time stands still: else
+/// every session would expire that nobody could use meanwhile. It never runs faster than the clock.
+///
+/// A leader's learner is at slot 0, the log at slot 100; the window is 16. In the fourth campaign
+/// it leads. A minute later its learner is there: the first entry is stamped less than an election
+/// timeout above what the promises told. From then on time passes, in a full window too.
+#[test]
+fn r18_log_time_stands_still_while_nothing_can_be_proposed() {
+    let mut p = proposer(options());
+    let part =
+        PromisePart { chosen_below: Slot(100), from: Slot(100), log_time_ms: 5000, ..nothing() };
+    let mut b = ballot(0, 1);
+    while p.role.status().stance != "lead" {
+        b = p.campaign();
+        p.hear(2, ProposerMsg::Promise { ballot: b, part: part.clone() });
+        p.hear(3, ProposerMsg::Promise { ballot: b, part: nothing() });
+    }
+    p.propose(vec![register(0)]);
+    let mut below = 0;
+    let mut stamped = |p: &mut Alone<Proposer>, applied: u64, ms: u64| {
+        let mut entries = Vec::new();
+        for _ in 0..ms / 10 {
+            below = applied.min(below + 1);
+            entries.extend(proposals(&p.applied(below)));
+            let beat = p.pass_ms(10);
+            for mail in &beat.mail {
+                if let Packet::Acceptor(AcceptorMsg::Heartbeat { round, .. }) = mail.packet {
+                    let ack =
+                        ProposerMsg::HeartbeatAck { ballot: b, round, chosen_below: Slot(100) };
+                    p.hear(1, ack.clone());
+                    p.hear(2, ack);
+                }
+            }
+            assert_eq!(p.role.status().stance, "lead");
+        }
+        entries.iter().map(|(_, slot, entry)| (slot.0, entry.log_time_ms)).collect::<Vec<_>>()
+    };
+    // At the very end of these 850 ms there is room for slot 100.
+    let first = stamped(&mut p, 85, 850);
+    assert_eq!(first, [(100, 5300)]);
+    p.voted(2, b, slots(100, 101));
+    p.voted(3, b, slots(100, 101));
+    stamped(&mut p, 101, 1000);
+    p.propose(vec![register(1)]);
+    let last = proposals(&p.propose(vec![register(2)]));
+    assert_eq!(last[0].2.log_time_ms, 6310);
 }

@@ -177,9 +177,36 @@ fn r07_a_proposer_listens_to_the_learner_it_is_paired_with() {
     p.voted(2, b, slots(0, 2));
     p.voted(3, b, slots(0, 2));
     let progress =
-        ProposerMsg::Progress { applied_below: Slot(2), log_time_ms: 0, expiry_ms: None };
+        ProposerMsg::Progress { life: 1, applied_below: Slot(2), log_time_ms: 0, expiry_ms: None };
     assert_eq!(p.hear(1, progress.clone()), silence());
     assert_eq!(p.hear(3, progress.clone()), silence());
     let third = accept(b, 2, batch(0, vec![command(2)]), slots(0, 2));
     assert_eq!(p.hear(2, progress), mail(to_all(third)));
+}
+
+/// R20: how far the paired learner has come is told by the learner that runs, not by a former one.
+///
+/// The window is two slots. The learner has applied three, and starts anew from a snapshot that has
+/// one: nothing more is proposed until it has caught up. What one life told does not fall.
+#[test]
+fn r20_progress_ends_with_the_life_of_the_learner() {
+    let layout = Layout { window: 2, ..layout(3) };
+    let mut p = proposer(ProposerOptions { layout, ..options() });
+    let (b, _) = p.lead(nothing(), nothing());
+    let told = |life: u64, below: u64| ProposerMsg::Progress {
+        life,
+        applied_below: Slot(below),
+        log_time_ms: 0,
+        expiry_ms: None,
+    };
+    for n in 0..3 {
+        p.propose(vec![register(n)]);
+        p.voted(2, b, slots(0, n + 1));
+        p.voted(3, b, slots(0, n + 1));
+        p.hear(1, told(7, n + 1));
+    }
+    p.hear(1, told(7, 2));
+    p.hear(1, told(8, 1));
+    assert_eq!(p.propose(vec![register(3)]), silence(), "slot 3 is beyond the window of slot 1");
+    assert_eq!(proposals(&p.hear(1, told(8, 2))).len(), 1);
 }

@@ -53,15 +53,16 @@ fn r05_a_forgotten_slot_is_accepted_and_not_stored() {
 fn r05_a_forgotten_slot_is_refused_below_the_promise() {
     let mut a = trimmed_acceptor();
     let (b1, b2) = (ballot(1, 2), ballot(2, 3));
-    a.hear(3, AcceptorMsg::Prepare { ballot: b2 });
+    a.hear(3, AcceptorMsg::Prepare { ballot: b2, from: Slot::ZERO });
     let late = a.hear(2, accept(b1, 1, entry(1), slots(0, 0)));
     assert_eq!(late, mail(vec![(2, ProposerMsg::Reject { ballot: b1, promised: b2 }.into())]));
 }
 
-/// R6: a promise carries `trimmed`, and comes in parts that fit.
+/// R6: a promise carries `trimmed`, and comes in parts that fit, one for each `Prepare`.
 ///
 /// Parts of at most 100 bytes, which is two votes. Slots 0 to 2 are chosen, 0 and 1 forgotten;
-/// votes are at slots 3, 4, 6, 7 and 9. The parts speak for every slot from 3 on, holes as well.
+/// votes are at slots 3, 4, 6, 7 and 9. The parts speak for every slot from 3 on, holes as well. A
+/// `Prepare` that is repeated is answered with the same part.
 #[test]
 fn r06_a_promise_travels_in_parts_that_fit() {
     let mut a = acceptor(Limits { part_bytes_max: 100, ..Limits::default() });
@@ -78,13 +79,16 @@ fn r06_a_promise_travels_in_parts_that_fit() {
             below: below.map(Slot),
             votes: votes.iter().map(|&slot| voted(b, slot)).collect(),
         };
-        (3, promise(higher, part).into())
+        vec![(3, promise(higher, part).into())]
     };
-    let parts = vec![part(3, Some(6), &[3, 4]), part(6, Some(9), &[6, 7]), part(9, None, &[9])];
-    let prepare = AcceptorMsg::Prepare { ballot: higher };
-    let first = a.hear(3, prepare.clone());
-    assert_eq!(first, recorded(vec![Record::Promised(higher)], parts.clone()));
-    assert_eq!(a.hear(3, prepare), mail(parts));
+    let prepare = |from| AcceptorMsg::Prepare { ballot: higher, from: Slot(from) };
+    let first = part(3, Some(6), &[3, 4]);
+    let promised = recorded(vec![Record::Promised(higher)], first.clone());
+    assert_eq!(a.hear(3, prepare(0)), promised);
+    assert_eq!(a.hear(3, prepare(0)), mail(first));
+    assert_eq!(a.hear(3, prepare(6)), mail(part(6, Some(9), &[6, 7])));
+    assert_eq!(a.hear(3, prepare(9)), mail(part(9, None, &[9])));
+    assert_eq!(a.hear(3, prepare(20)), mail(part(20, None, &[])));
 }
 
 /// The parts of a promise with votes of ballot 1.2 at slots 0, 1, 3 and 4.
@@ -110,7 +114,7 @@ fn r06_a_promise_counts_when_all_its_parts_are_there() {
         let b = p.campaign();
         p.hear(3, promise(b, nothing()));
         for i in [2, 1, 0, 2, 1, 0].into_iter().filter(|&i| i != missing) {
-            assert_eq!(p.hear(2, promise(b, parts()[i].clone())), silence());
+            p.hear(2, promise(b, parts()[i].clone()));
             assert_eq!(p.role.status().stance, "campaign");
         }
         let first = p.hear(2, promise(b, parts()[missing].clone()));
@@ -178,4 +182,37 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
     assert_eq!(p.applied(5), silence());
     let (b2, _) = p.lead(part, nothing());
     assert!(b2 > b1);
+}
+
+/// R6, R20: a proposer whose learner is further behind than the window lets others lead, for four
+/// election timeouts and more, unless its learner comes near; the fourth time it leads
+/// nevertheless, or nobody might.
+///
+/// The window is 16. Node 2 knows slots below 100 as chosen; the own learner has applied nothing.
+#[test]
+fn r06_a_proposer_far_behind_lets_others_lead_at_first() {
+    let part = PromisePart { chosen_below: Slot(100), from: Slot(100), ..nothing() };
+    let lose = |p: &mut Alone<Proposer>| {
+        let b = p.campaign();
+        p.hear(2, promise(b, part.clone()));
+        p.hear(3, promise(b, nothing()));
+        (p.now, p.role.status().stance)
+    };
+    let mut p = proposer(options());
+    let mut last = lose(&mut p);
+    for _ in 0..2 {
+        let next = lose(&mut p);
+        assert!(next.0.since(last.0) >= 1_200_000);
+        assert_eq!((last.1, next.1), ("follow", "follow"));
+        last = next;
+    }
+    assert_eq!(lose(&mut p).1, "lead");
+
+    let mut p = proposer(options());
+    assert_eq!(lose(&mut p).1, "follow");
+    p.applied(84);
+    let came_near = p.now;
+    let (at, stance) = lose(&mut p);
+    assert!(at.since(came_near) <= 600_000, "it need not wait longer");
+    assert_eq!(stance, "lead");
 }

@@ -88,7 +88,7 @@ fn r12_an_acceptor_echoes_while_it_has_promised_nothing_higher() {
     let beat = |round| AcceptorMsg::Heartbeat { ballot: b1, round, chosen: slots(0, 0) };
     let echo = recorded(vec![Record::Promised(b1)], vec![(2, ack(b1, 4).into())]);
     assert_eq!(a.hear(2, beat(4)), echo);
-    a.hear(3, AcceptorMsg::Prepare { ballot: b2 });
+    a.hear(3, AcceptorMsg::Prepare { ballot: b2, from: Slot::ZERO });
     let reject = ProposerMsg::Reject { ballot: b1, promised: b2 };
     assert_eq!(a.hear(2, beat(5)), mail(vec![(2, reject.into())]));
 }

@@ -64,8 +64,9 @@ fn r01_a_batch_fits_and_what_fits_none_goes_alone() {
 
 /// R1: (ballot, slot) → entry is fixed: what is sent again is the same, whatever came since.
 ///
-/// The proposal of slot 0 is lost; more commands queue, and time passes. After two heartbeats it is
-/// sent again, then, after node 2 alone has voted, to the two others only.
+/// The proposal of slot 0 is lost; more commands queue, and time passes. When the nodes have
+/// answered a later heartbeat it is sent again; then, after node 2 alone has voted, to the two
+/// others only.
 #[test]
 fn r01_what_is_sent_again_is_the_same_entry() {
     let mut p = with_window(1);
@@ -74,11 +75,18 @@ fn r01_what_is_sent_again_is_the_same_entry() {
     assert_eq!(first, mail(to_all(accept(b, 0, entry(0), slots(0, 0)))));
     p.propose(vec![register(1), register(2)]);
     let beat = p.pass_ms(50);
-    assert_eq!(proposals(&beat), vec![], "it is too early to send it again");
-    let again = p.pass_ms(50);
+    assert_eq!(proposals(&beat), vec![], "nobody has answered anything later");
+    let echo = |p: &mut Alone<Proposer>, round| {
+        let ack = ProposerMsg::HeartbeatAck { ballot: b, round, chosen_below: Slot(0) };
+        (1..=3).for_each(|node| drop(p.hear(node, ack.clone())));
+    };
+    echo(&mut p, 2);
+    let again = p.pass_ms(1);
     assert_eq!(proposals(&again), vec![(b, Slot(0), entry(0))]);
     p.voted(2, b, slots(0, 1));
-    let again = p.pass_ms(100);
+    assert_eq!(proposals(&p.pass_ms(49)), vec![], "it is under way");
+    echo(&mut p, 3);
+    let again = p.pass_ms(1);
     let asked: Vec<_> = again.mail.iter().filter(|mail| mail.packet.kind() == 4).collect();
     assert_eq!(asked.iter().map(|mail| mail.to.0).collect::<Vec<_>>(), vec![1, 3]);
     assert_eq!(proposals(&again), vec![(b, Slot(0), entry(0))]);

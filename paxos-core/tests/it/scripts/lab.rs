@@ -133,6 +133,7 @@ impl Lab {
                 proposers: nodes("proposers"),
                 learners: feeds.collect(),
                 window: Layout::WINDOW,
+                sessions: SessionRules::default(),
             }),
             notebook: std::mem::take(&mut self.notebook),
             ..Lab::default()

@@ -1,6 +1,5 @@
 //! What goes wrong, and when.
 
-use super::network::Network;
 use super::world::World;
 use paxos_core::NodeId;
 
@@ -28,10 +27,12 @@ pub enum FaultKind {
     SlowDisk,
     /// A process stands still, and its mail waits.
     Pause,
+    /// Links carry few bytes, one after the other, and drop what is too much. It does not heal.
+    Narrow,
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 11] = [
+    pub const ALL: [FaultKind; 12] = [
         FaultKind::Crash,
         FaultKind::CrashAll,
         FaultKind::Isolate,
@@ -43,6 +44,7 @@ impl FaultKind {
         FaultKind::Reordering,
         FaultKind::SlowDisk,
         FaultKind::Pause,
+        FaultKind::Narrow,
     ];
 }
 
@@ -52,7 +54,8 @@ pub fn strike(world: &mut World) {
     let roll = world.rng.between(0, 100);
     let victim = world.rng.between(0, n) as usize;
     let kind = match roll {
-        0..25 => FaultKind::Crash,
+        0..23 => FaultKind::Crash,
+        23..25 => FaultKind::Narrow,
         25..29 => FaultKind::CrashAll,
         29..40 => FaultKind::Isolate,
         40..48 => FaultKind::Halves,
@@ -74,10 +77,16 @@ pub fn strike(world: &mut World) {
         FaultKind::Loss => world.network.loss = world.rng.between(10, 300),
         FaultKind::Duplication => world.network.duplication = world.rng.between(10, 500),
         FaultKind::Reordering => world.network.straggling = world.rng.between(10, 300),
-        FaultKind::SlowDisk => world.nodes[victim].disk.slow = true,
+        FaultKind::SlowDisk => {
+            world.nodes[victim].disk.slow = true;
+            world.nodes[victim].shelf.slow = true;
+        }
         FaultKind::Pause => {
             let until = world.now + world.rng.between(50_000, 1_000_000);
             world.nodes[victim].paused_until = until;
+        }
+        FaultKind::Narrow => {
+            world.network.rate = [40, 80, 160, 320].get(world.rng.between(0, 5) as usize).copied();
         }
         FaultKind::Isolate => cut(world, |i, j| (i == victim) != (j == victim)),
         FaultKind::Halves => {
@@ -97,11 +106,12 @@ pub fn strike(world: &mut World) {
     world.note(|| format!("FAULT {kind:?} at n{}", victim + 1));
 }
 
-/// Ends all faults; who is down starts again.
+/// Ends all faults, but links that are narrow stay so; who is down starts again.
 pub fn heal(world: &mut World) {
-    world.network = Network::calm();
+    world.network.heal();
     for i in 0..world.nodes.len() {
         world.nodes[i].disk.slow = false;
+        world.nodes[i].shelf.slow = false;
         world.nodes[i].paused_until = 0;
         world.start(i);
     }

@@ -15,10 +15,14 @@ pub struct Lists {
     last: Option<Applied>,
 }
 
-/// Appends `number` to the list `key`; the result is the length before.
-pub fn append(key: usize, number: u64) -> Bytes {
+/// Appends `number` to the list `key`; the result is the length before. One in four has so many
+/// words that say nothing.
+pub fn append(key: usize, number: u64, bulk: usize) -> Bytes {
     let mut bytes = vec![key as u8];
     bytes.extend(number.to_le_bytes());
+    if number.is_multiple_of(4) {
+        bytes.resize(bytes.len() + 8 * bulk, 0);
+    }
     bytes.into()
 }
 

@@ -1,8 +1,11 @@
 //! What becomes of mail on its way.
 
-use paxos_core::NodeId;
 use paxos_core::rng::Rng;
-use std::collections::BTreeSet;
+use paxos_core::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes that wait at one narrow link: as with real ones, about a window of large entries.
+const QUEUE_BYTES_MAX: u64 = 16_000;
 
 #[derive(Debug)]
 pub struct Network {
@@ -14,6 +17,10 @@ pub struct Network {
     pub straggling: u64,
     /// Pairs (from, to) that are cut.
     pub cut: BTreeSet<(NodeId, NodeId)>,
+    /// What a link between two nodes carries, in bytes per millisecond; none: all there is.
+    pub rate: Option<u64>,
+    /// When each narrow link will have carried all that waits there, in microseconds.
+    busy_until: BTreeMap<(NodeId, NodeId), u64>,
 }
 
 /// The fate of one message: when its copies arrive. None: it is lost.
@@ -21,10 +28,30 @@ pub type Arrivals = Vec<u64>;
 
 impl Network {
     pub fn calm() -> Network {
-        Network { loss: 0, duplication: 0, straggling: 0, cut: BTreeSet::new() }
+        Network {
+            loss: 0,
+            duplication: 0,
+            straggling: 0,
+            cut: BTreeSet::new(),
+            rate: None,
+            busy_until: BTreeMap::new(),
+        }
     }
 
-    pub fn send(&self, from: NodeId, to: NodeId, rng: &mut Rng) -> Arrivals {
+    /// Ends what is wrong. Narrow links are not: they stay narrow, and what waits there waits.
+    pub fn heal(&mut self) {
+        let busy_until = std::mem::take(&mut self.busy_until);
+        *self = Network { rate: self.rate, busy_until, ..Network::calm() };
+    }
+
+    pub fn send(
+        &mut self,
+        now: u64,
+        from: NodeId,
+        to: NodeId,
+        bytes: u64,
+        rng: &mut Rng,
+    ) -> Arrivals {
         if from == to {
             // A mailbox of the same process; it may be full, rarely.
             let full = self.loss > 0 && rng.between(0, 2000) == 0;
@@ -33,11 +60,49 @@ impl Network {
         if self.cut.contains(&(from, to)) || rng.between(0, 1000) < self.loss {
             return vec![];
         }
+        let Some(queued) = self.queue(now, from, to, bytes) else { return vec![] };
         let copies = 1 + u64::from(rng.between(0, 1000) < self.duplication);
         let delay = |rng: &mut Rng| match rng.between(0, 1000) < self.straggling {
             true => rng.between(1_000, 2_000_000),
             false => rng.between(50, 1_500),
         };
-        (0..copies).map(|_| delay(rng)).collect()
+        // A narrow link keeps the order of what it carries.
+        let jitter = queued.map(|_| 50);
+        (0..copies).map(|_| queued.unwrap_or(0) + jitter.unwrap_or_else(|| delay(rng))).collect()
     }
+
+    /// How long until a link has carried these bytes, behind all that waits there; `Some(None)` at
+    /// a link that is not narrow. None: too much waits, so that the message is lost.
+    fn queue(&mut self, now: u64, from: NodeId, to: NodeId, bytes: u64) -> Option<Option<u64>> {
+        let Some(rate) = self.rate.filter(|_| bytes > 0) else { return Some(None) };
+        let busy_until = self.busy_until.entry((from, to)).or_default();
+        let waits = busy_until.saturating_sub(now);
+        if waits * rate / 1000 >= QUEUE_BYTES_MAX {
+            return None;
+        }
+        let queued = waits + bytes * 1000 / rate;
+        *busy_until = now + queued;
+        Some(Some(queued))
+    }
+}
+
+/// Bytes of a message between nodes, about.
+pub fn bytes(packet: &Packet) -> u64 {
+    let entries = |entries: &Entries| entries.entries.iter().map(Entry::weight).sum::<usize>();
+    let payload = match packet {
+        Packet::Acceptor(AcceptorMsg::Accept { entry, .. }) => entry.weight(),
+        Packet::Acceptor(AcceptorMsg::Entries(e)) | Packet::Learner(LearnerMsg::Entries(e)) => {
+            entries(e)
+        }
+        Packet::Learner(LearnerMsg::Voted { vote, .. }) => vote.entry.weight(),
+        Packet::Learner(LearnerMsg::SnapshotPart { data, .. }) => data.len(),
+        Packet::Proposer(ProposerMsg::Promise { part, .. }) => {
+            part.votes.iter().map(|(_, vote)| vote.entry.weight()).sum()
+        }
+        Packet::Proposer(ProposerMsg::Propose { commands, .. }) => {
+            commands.iter().map(Command::weight).sum()
+        }
+        _ => 0,
+    };
+    16 + payload as u64
 }

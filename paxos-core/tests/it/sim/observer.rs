@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, Configuration, Entry, LearnerMsg, MemberId, NodeId, Outgoing,
-    Packet, ProposerMsg, Quorums, Record, Slot, SlotRange,
+    AcceptorMsg, Ballot, Body, Configuration, Entry, Layout, LearnerMsg, MemberId, NodeId,
+    Outgoing, Packet, ProposerMsg, Quorums, Record, Slot, SlotRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Observer {
     /// The values of all commands that were chosen.
     values: BTreeSet<Bytes>,
     /// Some acceptor has durably forgotten the slots below.
-    trimmed: Slot,
+    pub trimmed: Slot,
     roster: Option<Configuration>,
 }
 
@@ -116,7 +116,7 @@ impl Observer {
 
     fn asked_of_acceptor(&mut self, from: MemberId, boot: u64, msg: &AcceptorMsg) {
         match msg {
-            AcceptorMsg::Prepare { ballot } => {
+            AcceptorMsg::Prepare { ballot, .. } => {
                 self.invariant_4_one_owner(from, boot, *ballot);
             }
             AcceptorMsg::Accept { ballot, slot, entry, chosen } => {
@@ -124,7 +124,7 @@ impl Observer {
                 let first = self.proposed.entry((*ballot, *slot)).or_insert(entry.clone());
                 assert_eq!(first, entry, "R1: {ballot} proposes two entries at slot {slot}");
                 self.invariant_5_chosen_is_proposed_again(*ballot, *slot, entry);
-                self.invariant_9_trimmed_is_not_proposed(*slot);
+                self.invariant_9_trimmed_is_not_proposed_anew(*ballot, *slot, entry);
                 self.invariant_6_who_counts_is_right(*ballot, *chosen);
             }
             AcceptorMsg::Heartbeat { ballot, chosen, .. } => {
@@ -187,8 +187,31 @@ impl Observer {
         }
     }
 
-    fn invariant_9_trimmed_is_not_proposed(&self, slot: Slot) {
-        assert!(slot >= self.trimmed, "invariant 9: {slot} is proposed, and was trimmed");
+    /// What some acceptor has forgotten is chosen. It may be proposed again by one that does not
+    /// know that, but nothing else in its place; only a leader that was outbid may still repeat
+    /// what it proposed before.
+    fn invariant_9_trimmed_is_not_proposed_anew(&self, ballot: Ballot, slot: Slot, entry: &Entry) {
+        if slot < self.trimmed {
+            let (chosen_in, chosen) = self.chosen.get(&slot).expect("invariant 9: not chosen");
+            let is_old = ballot < *chosen_in;
+            assert!(is_old || chosen == entry, "invariant 9: {slot} was trimmed, and is other now");
+        }
+    }
+
+    /// The acceptor at `node` forgets the slots below; the learners on these nodes have durable
+    /// snapshots that cover them.
+    pub fn r26_trimmed_is_covered(
+        &self,
+        node: NodeId,
+        below: Slot,
+        covering: &BTreeSet<NodeId>,
+        layout: &Layout,
+    ) {
+        let is_covered = match layout.learners.iter().any(|feed| feed.learner == node) {
+            true => covering.contains(&node),
+            false => covering.len() >= layout.quorums.phase2_min(),
+        };
+        assert!(is_covered, "R26: n{node} forgets all below {below}, covered by {covering:?}");
     }
 
     /// A learner's state, however it came by it, is never replaced by an older one.

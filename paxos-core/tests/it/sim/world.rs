@@ -1,10 +1,10 @@
 //! The world: nodes, clients, their mail and the time, driven by one seed.
 
-use super::disk::Disk;
 use super::faults::{self, FaultKind};
 use super::history::{History, Seen};
 use super::machine::{KEYS, Lists, append, list};
-use super::network::Network;
+use super::network::{self, Network};
+use super::node::{Cast, Node, Process, Voter};
 use super::observer::Observer;
 use paxos_core::rng::Rng;
 use paxos_core::*;
@@ -32,10 +32,14 @@ pub struct World {
     pub network: Network,
     observer: Observer,
     history: History,
-    layout: Layout,
+    cast: Cast,
     limits: Limits,
     timing: Timing,
+    /// How large some commands are.
+    bulk: usize,
     pub faults: BTreeMap<FaultKind, u64>,
+    /// Snapshots that came from a peer.
+    installed: u64,
     healed: bool,
     trace: Option<Vec<String>>,
 }
@@ -47,26 +51,10 @@ pub struct Report {
     pub commands: u64,
     pub unknown: u64,
     pub virtual_ms: u64,
+    pub installed: u64,
+    pub rotten: u64,
+    pub trimmed: u64,
     pub faults: BTreeMap<FaultKind, u64>,
-}
-
-/// A machine: its disk outlives its processes.
-pub struct Node {
-    me: MemberId,
-    pub disk: Disk,
-    boot: u64,
-    /// The clock runs this much too fast, in 1/1000, from this time on.
-    drift: u64,
-    pub paused_until: u64,
-    process: Option<Process>,
-}
-
-struct Process {
-    acceptor: Acceptor,
-    gate: Gate,
-    proposer: Proposer,
-    learner: Learner<Lists>,
-    promised: Ballot,
 }
 
 struct SimClient {
@@ -87,6 +75,11 @@ enum Event {
         node: usize,
         boot: u64,
     },
+    /// The first task at a learner's shelf is done.
+    Shelved {
+        node: usize,
+        boot: u64,
+    },
     Start(usize),
     Fault,
     Call,
@@ -95,37 +88,31 @@ enum Event {
 impl World {
     pub fn new(seed: u64, traced: bool) -> World {
         let mut rng = Rng::new(seed);
-        let n = [1, 3, 3, 3, 5, 5][rng.between(0, 6) as usize];
-        let ids: Vec<NodeId> = (1..=n).map(NodeId).collect();
-        let mut layout = Layout::full(&ids).expect("a sound layout");
-        layout.window = [1, 2, 4, 16][rng.between(0, 4) as usize];
-        if n == 5 && rng.between(0, 3) == 0 {
-            layout.quorums = Quorums::sizes(5, 4, 2).expect("they meet");
+        let mut cast = Cast::draw(&mut rng);
+        cast.layout.window = [1, 2, 4, 16][rng.between(0, 4) as usize];
+        if cast.layout.acceptors.len() == 5 && rng.between(0, 3) == 0 {
+            cast.layout.quorums = Quorums::sizes(5, 4, 2).expect("they meet");
         }
+        cast.layout.sessions = SessionRules {
+            ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
+            sessions_max: [6, 100_000][rng.between(0, 2) as usize],
+            window: [2, 1024][rng.between(0, 2) as usize],
+        };
         let limits = Limits {
             part_bytes_max: [200, 2_000, 2 << 20][rng.between(0, 3) as usize],
             entry_bytes_max: [100, 1_000, 1 << 20][rng.between(0, 3) as usize],
             fed_slots_max: [2, 64, 4096][rng.between(0, 3) as usize],
-            session_ttl_ms: [2_000, 60_000][rng.between(0, 2) as usize],
+            flight_bytes_max: [500, 4_000][rng.between(0, 2) as usize],
             queue_bytes_max: [150, 400, 64 << 20][rng.between(0, 3) as usize],
             reads_max: [2, 65_536][rng.between(0, 2) as usize],
-            sessions_max: [6, 100_000][rng.between(0, 2) as usize],
             fed_bytes_max: [100, 64 << 20][rng.between(0, 2) as usize],
-            session_window: [2, 1024][rng.between(0, 2) as usize],
+            snapshot_log_bytes: [300, 1_500, 1 << 20][rng.between(0, 3) as usize],
             ..Limits::default()
         };
-        let node = |&node: &NodeId| Node {
-            me: MemberId { node, incarnation: Incarnation(node.0 * 7) },
-            disk: Disk::default(),
-            boot: 0,
-            drift: 0,
-            paused_until: 0,
-            process: None,
-        };
         let mut world = World {
-            nodes: ids.iter().map(node).collect(),
+            nodes: (1..=cast.size()).map(NodeId).map(Node::new).collect(),
             clients: Vec::new(),
-            observer: Observer::new(layout.quorums),
+            observer: Observer::new(cast.layout.quorums),
             seed,
             now: 0,
             events: BinaryHeap::new(),
@@ -133,10 +120,12 @@ impl World {
             next_event: 0,
             network: Network::calm(),
             history: History::default(),
-            layout,
+            cast,
             limits,
             timing: Timing::default(),
+            bulk: [0, 0, 30, 100][rng.between(0, 4) as usize],
             faults: BTreeMap::new(),
+            installed: 0,
             healed: false,
             trace: traced.then(Vec::new),
             rng,
@@ -187,7 +176,7 @@ impl World {
             assert!(led_at.is_some() || waited < 10, "no leader in 10 election timeouts");
             assert!(waited < 50, "not done in 50 election timeouts: {}", self.standing());
         }
-        let learner = self.nodes[0].process.as_ref().map(|process| &process.learner);
+        let learner = self.nodes.iter().find_map(Node::learner);
         self.history.judge(learner.expect("all nodes run").state());
         let unknown = |call: &&Seen| matches!(call.ended, Some((_, Outcome::Unknown(_))));
         Report {
@@ -195,6 +184,9 @@ impl World {
             commands: self.history.calls.len() as u64,
             unknown: self.history.calls.iter().filter(unknown).count() as u64,
             virtual_ms: self.now / 1000,
+            installed: self.installed,
+            rotten: self.nodes.iter().map(|node| node.shelf.rotten).sum(),
+            trimmed: self.observer.trimmed.0,
             faults: self.faults.clone(),
         }
     }
@@ -206,6 +198,7 @@ impl World {
             Event::Tick(i) => self.tick(i),
             Event::Mail { from, mail, boot } => self.deliver(from, mail, boot),
             Event::Synced { node, boot } => self.synced(node, boot),
+            Event::Shelved { node, boot } => self.shelved(node, boot),
             Event::Start(i) => self.start(i),
             Event::Fault => {
                 if !self.healed {
@@ -260,7 +253,9 @@ impl World {
             let now = Now(self.now);
             return self.step_client(c, |client, out| client.receive(now, from, msg, out));
         }
-        let i = (mail.to.0 - 1) as usize;
+        let to =
+            if from.node.0 >= CLIENTS { self.cast.takes(mail.to, &mail.packet) } else { mail.to };
+        let i = (to.0 - 1) as usize;
         if boot.is_some_and(|boot| boot != self.nodes[i].boot) {
             return;
         }
@@ -273,19 +268,22 @@ impl World {
         match mail.packet {
             Packet::Acceptor(msg) => self.step_acceptor(i, |a, out| a.receive(now, from, msg, out)),
             Packet::Proposer(msg) => self.step_proposer(i, |p, out| p.receive(now, from, msg, out)),
-            Packet::Learner(msg) => self.step_learner(i, |l, out| l.receive(now, from, msg, out)),
+            Packet::Learner(msg) => {
+                self.step_learner(i, |l, out| l.receive(now, from, msg, out));
+            }
             Packet::Client(_) => {}
         }
     }
 
     fn step_acceptor(&mut self, i: usize, step: impl FnOnce(&mut Acceptor, &mut Output<Record>)) {
         let Some(process) = &mut self.nodes[i].process else { return };
+        let Some(Voter { acceptor, gate, promised }) = &mut process.acceptor else { return };
         let mut out = Output::new();
-        step(&mut process.acceptor, &mut out);
-        let promised = process.acceptor.status().promised;
-        assert!(promised >= process.promised, "invariant 2: a promise fell");
-        process.promised = promised;
-        let (records, free) = process.gate.submit(out);
+        step(acceptor, &mut out);
+        let now_promised = acceptor.status().promised;
+        assert!(now_promised >= *promised, "invariant 2: a promise fell");
+        *promised = now_promised;
+        let (records, free) = gate.submit(out);
         if let Some(delay) = self.nodes[i].disk.append(records, &mut self.rng) {
             let boot = self.nodes[i].boot;
             self.after(delay, Event::Synced { node: i, boot });
@@ -295,27 +293,61 @@ impl World {
 
     fn step_proposer(&mut self, i: usize, step: impl FnOnce(&mut Proposer, &mut Output<NoRecord>)) {
         let Some(process) = &mut self.nodes[i].process else { return };
+        let Some(proposer) = &mut process.proposer else { return };
         let mut out = Output::new();
-        step(&mut process.proposer, &mut out);
+        step(proposer, &mut out);
         self.post(i, out.mail);
     }
 
-    fn step_learner(
+    /// Gives back what the step does; nothing where there is no learner.
+    fn step_learner<T>(
         &mut self,
         i: usize,
-        step: impl FnOnce(&mut Learner<Lists>, &mut Output<SnapshotPiece>),
-    ) {
-        let Some(process) = &mut self.nodes[i].process else { return };
+        step: impl FnOnce(&mut Learner<Lists>, &mut Output<SnapshotPiece>) -> T,
+    ) -> Option<T> {
+        let learner = self.nodes[i].process.as_mut()?.learner.as_mut()?;
         let mut out = Output::new();
-        let before = process.learner.applied_below();
-        step(&mut process.learner, &mut out);
-        let (node, applied_below) = (process.learner.me().node, process.learner.applied_below());
+        let before = learner.applied_below();
+        let result = step(learner, &mut out);
+        let (node, applied_below) = (learner.me().node, learner.applied_below());
         self.observer.invariant_10_state_never_goes_back(node, before, applied_below);
         if applied_below > before {
-            let digest = process.learner.status().digest;
+            let digest = learner.status().digest;
             self.observer.invariant_8_applied(node, applied_below, digest);
         }
+        let tasks = learner.snapshot_tasks();
+        if let Some(delay) = self.nodes[i].shelf.take(tasks, &mut self.rng) {
+            let boot = self.nodes[i].boot;
+            self.after(delay, Event::Shelved { node: i, boot });
+        }
         self.post(i, out.mail);
+        Some(result)
+    }
+
+    fn shelved(&mut self, i: usize, boot: u64) {
+        if boot != self.nodes[i].boot {
+            return;
+        }
+        let event = self.nodes[i].shelf.done(&mut self.rng);
+        if let Some(delay) = self.nodes[i].shelf.next_takes(&mut self.rng) {
+            self.after(delay, Event::Shelved { node: i, boot });
+        }
+        let Some(event) = event else { return };
+        self.note(|| format!("n{} {event:?}", i + 1));
+        let is_installed = matches!(event, SnapshotEvent::Installed(_));
+        let now = self.clock(i);
+        let step =
+            |learner: &mut Learner<Lists>, out: &mut _| learner.snapshot_event(now, event, out);
+        if self.step_learner(i, step) == Some(true) {
+            assert!(is_installed, "a learner is made anew for a snapshot that came from a peer");
+            let before = self.nodes[i].learner().map(Learner::applied_below);
+            self.start_learner(i);
+            let after = self.nodes[i].learner().map(Learner::applied_below);
+            let node = self.nodes[i].me.node;
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            self.observer.invariant_10_state_never_goes_back(node, before, after);
+            self.installed += 1;
+        }
     }
 
     fn step_client(&mut self, c: usize, step: impl FnOnce(&mut Client, &mut Output<NoRecord>)) {
@@ -327,7 +359,8 @@ impl World {
             if let Some(at) = open.remove(&id) {
                 let Seen { key, number, .. } = self.history.calls[at];
                 if let (Some(number), Outcome::Done(_)) = (number, &outcome) {
-                    self.observer.invariant_11_acknowledged_is_chosen(&append(key, number));
+                    self.observer
+                        .invariant_11_acknowledged_is_chosen(&append(key, number, self.bulk));
                 }
                 self.history.calls[at].ended = Some((self.now, outcome));
             }
@@ -350,7 +383,7 @@ impl World {
         let SimClient { client, open } = &mut self.clients[c];
         let mut out = Output::new();
         let id = match number {
-            Some(number) => client.write(now, append(key, number), deadline, &mut out),
+            Some(number) => client.write(now, append(key, number, self.bulk), deadline, &mut out),
             None => client.read(now, list(key), deadline, &mut out),
         };
         open.insert(id, at);
@@ -371,16 +404,31 @@ impl World {
         if let Some(delay) = next {
             self.after(delay, Event::Synced { node: i, boot });
         }
-        let lsn = self.nodes[i].disk.durable.len() as u64;
-        if let Some(process) = &mut self.nodes[i].process {
-            let free = process.gate.release(lsn);
+        let lsn = self.nodes[i].disk.lsn();
+        if let Some(voter) = self.nodes[i].process.as_mut().and_then(|p| p.acceptor.as_mut()) {
+            let free = voter.gate.release(lsn);
             self.post(i, free);
         }
     }
 
     fn became_durable(&mut self, i: usize, records: &[Record]) {
+        let node = self.nodes[i].me.node;
+        let bit =
+            self.cast.layout.acceptors.iter().position(|&a| a == node).map_or(0, |at| 1 << at);
         for record in records {
-            self.observer.durable(self.nodes[i].me.node, 1 << i, record);
+            if let Record::Trimmed { below, .. } = record {
+                let learners = self.cast.layout.learners.iter().map(|feed| feed.learner);
+                let covers = learners.filter(|learner| {
+                    self.nodes[learner.0 as usize - 1].shelf.durable_below() >= *below
+                });
+                self.observer.r26_trimmed_is_covered(
+                    node,
+                    *below,
+                    &covers.collect(),
+                    &self.cast.layout,
+                );
+            }
+            self.observer.durable(node, bit, record);
         }
     }
 
@@ -388,13 +436,15 @@ impl World {
         if self.nodes[i].process.take().is_some() {
             self.nodes[i].boot += 1;
             let kept = self.nodes[i].disk.crash(&mut self.rng);
+            self.nodes[i].shelf.crash(&mut self.rng);
             self.became_durable(i, &kept);
             let down = self.rng.between(1_000, 800_000);
             self.after(down, Event::Start(i));
         }
     }
 
-    /// Boot is restart: the acceptor has what its log holds, the others have nothing.
+    /// Boot is restart: acceptors have what their log holds, learners their newest snapshot, and
+    /// proposers nothing.
     pub fn start(&mut self, i: usize) {
         if self.nodes[i].process.is_some() {
             return;
@@ -402,23 +452,45 @@ impl World {
         let me = self.nodes[i].me;
         let (timing, limits, node) = (self.timing, self.limits, me.node);
         let (life, seed) = (self.rng.next_u64(), self.rng.next_u64());
-        let layout = || self.layout.clone();
-        let mut acceptor = Acceptor::new(AcceptorOptions { me, layout: layout(), timing, limits });
-        let records = &self.nodes[i].disk.durable;
-        records.iter().for_each(|record| acceptor.replay(record.clone()));
-        let promised = acceptor.status().promised;
-        self.observer.invariant_2_promise_stands(node, promised);
-        let proposer =
-            ProposerOptions { me, life, seed, learner: node, layout: layout(), timing, limits };
-        let learner = LearnerOptions { me, life, proposer: node, layout: layout(), timing, limits };
-        self.nodes[i].process = Some(Process {
-            acceptor,
-            gate: Gate::new(records.len() as u64),
-            proposer: Proposer::new(proposer),
-            learner: Learner::new(learner, Lists::default()),
-            promised,
+        let layout = || self.cast.layout.clone();
+        let acceptor = layout().acceptors.contains(&node).then(|| {
+            let options = AcceptorOptions { me, layout: layout(), timing, limits };
+            let mut acceptor = Acceptor::new(options);
+            self.nodes[i].disk.restart(&mut self.rng);
+            self.nodes[i].disk.durable.iter().for_each(|record| acceptor.replay(record.clone()));
+            let promised = acceptor.status().promised;
+            self.observer.invariant_2_promise_stands(node, promised);
+            Voter { acceptor, gate: Gate::new(self.nodes[i].disk.lsn()), promised }
         });
+        let pair = self.cast.pairs.iter().find(|(proposer, _)| *proposer == node);
+        let proposer = pair.map(|&(_, learner)| {
+            let layout = self.cast.layout.clone();
+            Proposer::new(ProposerOptions { me, life, seed, learner, layout, timing, limits })
+        });
+        self.nodes[i].process = Some(Process { acceptor, proposer, learner: None });
         self.note(|| format!("START n{node}"));
+        self.start_learner(i);
+    }
+
+    /// Makes a node's learner, if it has one, from its newest snapshot.
+    fn start_learner(&mut self, i: usize) {
+        let me = self.nodes[i].me;
+        let asks = self.cast.asks.iter().find(|(learner, _)| *learner == me.node);
+        let Some(&(_, proposer)) = asks else { return };
+        let (layout, timing, limits) = (self.cast.layout.clone(), self.timing, self.limits);
+        let life = self.rng.next_u64();
+        let options = LearnerOptions { me, life, proposer, layout, timing, limits };
+        let mut learner = Learner::new(options, Lists::default());
+        let (pieces, found) = self.nodes[i].shelf.open();
+        pieces.into_iter().for_each(|piece| learner.replay(piece));
+        assert_eq!(learner.restored(), Ok(()));
+        let (applied_below, digest) = (learner.applied_below(), learner.status().digest);
+        self.observer.invariant_8_applied(me.node, applied_below, digest);
+        if let Some(process) = &mut self.nodes[i].process {
+            process.learner = Some(learner);
+        }
+        let now = self.clock(i);
+        self.step_learner(i, |learner, out| learner.snapshot_event(now, found, out));
     }
 
     fn post(&mut self, i: usize, mail: Vec<Outgoing>) {
@@ -431,7 +503,9 @@ impl World {
 
     fn send(&mut self, from: MemberId, mail: Outgoing, boot: Option<u64>) {
         let boot = boot.filter(|_| mail.to == from.node);
-        let mut arrivals = self.network.send(from.node, mail.to, &mut self.rng);
+        let is_inside = from.node.0 < CLIENTS && mail.to.0 < CLIENTS;
+        let bytes = if is_inside { network::bytes(&mail.packet) } else { 0 };
+        let mut arrivals = self.network.send(self.now, from.node, mail.to, bytes, &mut self.rng);
         // A client counts refusals against attempts, as a route allows: at most once.
         if matches!(mail.packet, Packet::Proposer(ProposerMsg::Propose { .. }) | Packet::Client(_))
         {
@@ -443,30 +517,28 @@ impl World {
     }
 
     fn leaders(&self) -> usize {
-        let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
-        processes.filter(|process| process.proposer.status().stance == "lead").count()
+        let proposers = self.nodes.iter().filter_map(Node::proposer);
+        proposers.filter(|proposer| proposer.status().stance == "lead").count()
     }
 
     fn is_quiet(&self) -> bool {
-        let applied = |node: &Node| {
-            let status = node.process.as_ref()?.learner.status();
-            Some((status.applied_below, status.digest))
-        };
-        let first = applied(&self.nodes[0]);
         let all = Slot(self.observer.chosen.len() as u64);
-        self.history.is_over()
-            && first.is_some_and(|(below, _)| below == all)
-            && self.nodes.iter().all(|node| applied(node) == first)
+        let runs = self.nodes.iter().all(|node| node.process.is_some());
+        let status: Vec<_> =
+            self.nodes.iter().filter_map(Node::learner).map(Learner::status).collect();
+        let is_done = |learner: &LearnerStatus| {
+            (learner.applied_below, learner.digest) == (all, status[0].digest)
+        };
+        self.history.is_over() && runs && status.iter().all(is_done)
     }
 
     fn standing(&self) -> String {
         let open = self.history.calls.iter().filter(|call| call.ended.is_none()).count();
         let mut text = format!("{open} calls open, {} slots chosen", self.observer.chosen.len());
-        for Process { acceptor, proposer, learner, .. } in
-            self.nodes.iter().filter_map(|node| node.process.as_ref())
-        {
-            let (a, p, l) = (acceptor.status(), proposer.status(), learner.status());
-            text += &format!("\n{a:?}\n{p:?}\n{l:?}");
+        for node in &self.nodes {
+            text += &format!("\n{:?}", node.acceptor().map(Acceptor::status));
+            text += &format!("\n{:?}", node.proposer().map(Proposer::status));
+            text += &format!("\n{:?}", node.learner().map(Learner::status));
         }
         text
     }

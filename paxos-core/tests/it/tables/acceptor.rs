@@ -53,7 +53,7 @@ pub(super) fn heartbeat(ballot: Ballot, round: u64, chosen: SlotRange) -> Accept
 }
 
 pub(super) fn prepare(ballot: Ballot) -> AcceptorMsg {
-    AcceptorMsg::Prepare { ballot }
+    AcceptorMsg::Prepare { ballot, from: Slot::ZERO }
 }
 
 pub(super) fn fetch(from: u64, role: RoleName) -> AcceptorMsg {
@@ -206,7 +206,7 @@ fn promise_travels_in_parts_that_fit() {
     for slot in 0..5 {
         acceptor.replay(Record::Voted { slot: Slot(slot), vote: vote(b2, "v") });
     }
-    let parts = [(0, Some(2)), (2, Some(4)), (4, None)].map(|(from, below)| {
+    let mut parts = [(0, Some(2)), (2, Some(4)), (4, None)].map(|(from, below)| {
         let votes = (from..below.unwrap_or(5)).map(|slot| (Slot(slot), vote(b2, "v")));
         let part = PromisePart {
             trimmed: Slot(0),
@@ -216,10 +216,13 @@ fn promise_travels_in_parts_that_fit() {
             below: below.map(Slot),
             votes: votes.collect(),
         };
-        (3, ProposerMsg::Promise { ballot: b3, part })
+        mail([(3, ProposerMsg::Promise { ballot: b3, part })])
     });
-    let says = and(records([Record::Promised(b3)]), mail(parts));
-    assert_whole("five votes, two a part", &tell(&mut acceptor, member(3), prepare(b3)), &says);
+    parts[0].records = vec![Record::Promised(b3)];
+    for (from, says) in [0, 2, 4].into_iter().zip(parts) {
+        let prepare = AcceptorMsg::Prepare { ballot: b3, from: Slot(from) };
+        assert_whole("two votes a part", &tell(&mut acceptor, member(3), prepare), &says);
+    }
 }
 
 #[test]

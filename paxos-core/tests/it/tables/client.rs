@@ -35,7 +35,11 @@ fn opening() -> (Client, CallId, u64) {
 /// Has a write under way in its session.
 fn writing() -> (Client, CallId) {
     let (mut client, call, nonce) = opening();
-    let out = tell(&mut client, member(1), ClientMsg::Registered { nonce, session: SESSION });
+    let out = tell(
+        &mut client,
+        member(1),
+        ClientMsg::Registered { nonce, session: SESSION, rules: SessionRules::default() },
+    );
     assert_whole("writing", &out, &proposes(1, command(0, "a")));
     (client, call)
 }
@@ -88,7 +92,12 @@ fn fresh_client_hears_nothing_of_use() {
         "fresh",
         fresh,
         vec![
-            ("opened", ClientMsg::Registered { nonce: 1, session: other }, nothing(), vec![]),
+            (
+                "opened",
+                ClientMsg::Registered { nonce: 1, session: other, rules: SessionRules::default() },
+                nothing(),
+                vec![],
+            ),
             ("not opened", ClientMsg::NotRegistered { nonce: 1 }, nothing(), vec![]),
             ("a reply", applied(0, "x"), nothing(), vec![]),
             ("busy", busy(Refused::Register { nonce: 1 }), nothing(), vec![]),
@@ -104,7 +113,8 @@ fn fresh_client_hears_nothing_of_use() {
 fn opening_waits_for_its_own_session() {
     let (_, _, nonce) = opening();
     let make = || opening().0;
-    let opened = |nonce| ClientMsg::Registered { nonce, session: SESSION };
+    let opened =
+        |nonce| ClientMsg::Registered { nonce, session: SESSION, rules: SessionRules::default() };
     check_calls(
         "opening",
         make,

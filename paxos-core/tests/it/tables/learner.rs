@@ -62,7 +62,10 @@ fn open() -> Learner<Values> {
     let mut learner = ready();
     let entries = vec![batch(0, [register(7)])];
     let out = tell(&mut learner, member(1), told(0, entries, 1));
-    let opened = mail([(9, ClientMsg::Registered { nonce: 7, session: SESSION })]);
+    let opened = mail([(
+        9,
+        ClientMsg::Registered { nonce: 7, session: SESSION, rules: SessionRules::default() },
+    )]);
     assert_whole("open", &out, &and(opened, progress(1)));
     learner
 }
@@ -126,7 +129,10 @@ fn fetch(to: u64, from: u64) -> Output<SnapshotPiece> {
 
 fn progress(applied_below: u64) -> Output<SnapshotPiece> {
     let applied_below = Slot(applied_below);
-    mail([(1, ProposerMsg::Progress { applied_below, log_time_ms: 0, expiry_ms: Some(TTL_MS) })])
+    mail([(
+        1,
+        ProposerMsg::Progress { life: 1, applied_below, log_time_ms: 0, expiry_ms: Some(TTL_MS) },
+    )])
 }
 
 fn reply(sequence: u64, reply: Reply) -> Output<SnapshotPiece> {
@@ -242,10 +248,13 @@ fn commands_run_once_and_are_answered_here() {
     let gone = SessionId { slot: Slot(0), index: 9 };
     let elsewhere = Command { learner: NodeId(2), ..command(0, "a") };
     let second = SessionId { slot: Slot(1), index: 0 };
-    let opened = mail([(9, ClientMsg::Registered { nonce: 8, session: second })]);
+    let opened = mail([(
+        9,
+        ClientMsg::Registered { nonce: 8, session: second, rules: SessionRules::default() },
+    )]);
     let twice = batch(0, [command(0, "a"), command(0, "a")]);
     let expired = ClientMsg::Reply { session: gone, sequence: 0, reply: Reply::Expired };
-    let last = Limits::default().session_window - 1;
+    let last = SessionRules::default().window - 1;
     let p = || progress(2);
     check(
         "open",
@@ -270,10 +279,13 @@ fn commands_run_once_and_are_answered_here() {
             }),
         ],
     );
-    let mut learner = limited(Limits { sessions_max: 0, ..Limits::default() });
-    tell(&mut learner, member(2), LearnerMsg::Roster(roster()));
+    let sessions = SessionRules { sessions_max: 0, ..SessionRules::default() };
+    let roster = Configuration { sessions, ..roster() };
+    let mut learner = at_boot();
+    tell(&mut learner, member(2), LearnerMsg::Roster(roster));
     let refused = mail([(9, ClientMsg::NotRegistered { nonce: 7 })]);
-    let none = ProposerMsg::Progress { applied_below: Slot(1), log_time_ms: 0, expiry_ms: None };
+    let none =
+        ProposerMsg::Progress { life: 1, applied_below: Slot(1), log_time_ms: 0, expiry_ms: None };
     let out = tell(&mut learner, member(1), told(0, vec![batch(0, [register(7)])], 1));
     assert_whole("too many sessions", &out, &and(refused, mail([(1, none)])));
 }
@@ -321,8 +333,8 @@ fn ticks_tell_progress_and_fetch_what_is_missing() {
     assert_whole("patience", &tick(&mut learner, after(49_999)), &nothing());
     let says = |to| and(fetch(to, 1), progress(1));
     assert_whole("another", &tick(&mut learner, after(50_000)), &says(1));
-    assert_whole("the feeder", &tick(&mut learner, after(100_000)), &says(1));
-    assert_whole("yet another", &tick(&mut learner, after(150_000)), &says(2));
+    assert_whole("the feeder", &tick(&mut learner, after(150_000)), &says(1));
+    assert_whole("yet another", &tick(&mut learner, after(350_000)), &says(2));
     let mut learner = open();
     assert_whole("not behind", &tick(&mut learner, after(50_000)), &progress(1));
     let late = and(fetch(1, 1), progress(1));

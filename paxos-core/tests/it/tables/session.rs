@@ -4,9 +4,7 @@ use super::*;
 
 /// Keeps three answers, holds two sessions, for a second of silence.
 fn sessions() -> Sessions {
-    let limits =
-        Limits { session_window: 3, sessions_max: 2, session_ttl_ms: 1000, ..Limits::default() };
-    let mut sessions = Sessions::new(limits);
+    let mut sessions = Sessions::new(SessionRules { ttl_ms: 1000, sessions_max: 2, window: 3 });
     assert!(sessions.register(SESSION, 0));
     sessions
 }
