@@ -66,8 +66,8 @@ pub use entry::{Body, Command, Entry, SessionId, Vote};
 pub use gate::Gate;
 pub use learner::{Learner, LearnerOptions, LearnerStatus};
 pub use message::{
-    AcceptorMsg, ClientMsg, Entries, LearnerMsg, Packet, PromisePart, ProposerMsg, Refused, Reply,
-    RoleName,
+    AcceptorMsg, ClientMsg, Entries, Kind, LearnerMsg, Packet, PromisePart, ProposerMsg, Refused,
+    Reply, RoleName,
 };
 pub use proposer::{Proposer, ProposerOptions, ProposerStatus};
 pub use quorum::Quorums;

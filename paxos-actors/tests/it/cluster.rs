@@ -7,8 +7,8 @@ use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
 use paxos_core::{
-    Feed, Incarnation, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, Slot,
-    Timing,
+    Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
+    Slot, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -266,7 +266,7 @@ async fn status_tells_of_every_role() {
         assert!(status.learner.expect("has one").applied_below > Slot::ZERO);
         let shell = status.shells[&RoleName::Acceptor];
         assert!(shell.running && shell.appended > 0 && shell.appended == shell.durable);
-        assert!(status.counts.posted["accepted"] > 0);
+        assert!(status.counts.posted[&Kind::Accepted] > 0);
     }
 }
 

@@ -55,12 +55,13 @@ impl Inspector {
         let (log, counts) = (self.log.read(), self.routes.counts());
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
         let links = self.links.iter().flat_map(|links| links.read());
+        let messages = counts.posted.into_iter().filter(|&(_, n)| n > 0);
         Counters {
             fsyncs: log.fsyncs,
             records: log.records,
             elections: 0,
             drops: counts.full + counts.unreachable,
-            messages: counts.posted.into_iter().filter(|&(_, n)| n > 0).map(named).collect(),
+            messages: messages.map(|(kind, n)| (kind.name(), n)).map(named).collect(),
             log: [("frames", log.frames), ("bytes", log.bytes)].map(named).into(),
             links: links.map(named).collect(),
             clients: Default::default(),

@@ -3,13 +3,14 @@
 use crate::support::{ballot, command, entry, samples, session};
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Entries, Entry, Feed, LearnerMsg, NodeId,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, Entries, Entry, Feed, Kind, LearnerMsg, NodeId,
     Packet, PromisePart, ProposerMsg, Refused, Reply, RoleName, SessionId, Slot, SlotRange, Vote,
 };
 use paxos_net::validate::{
     ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,
     validate,
 };
+use std::collections::BTreeSet;
 
 const FAR: Slot = Slot(Slot::MAX.0 + 1);
 const HIGH: Ballot = Ballot { round: Ballot::ROUND_MAX + 1, node: NodeId(1), life: 0 };
@@ -47,6 +48,8 @@ fn sound_messages_of_every_kind_pass() {
     for packet in samples() {
         assert_eq!(validate(&packet), Ok(()), "{packet:?}");
     }
+    let kinds: BTreeSet<Kind> = samples().iter().map(Packet::kind).collect();
+    assert_eq!(kinds, Kind::ALL.iter().copied().collect(), "a kind is without a sample");
 }
 
 #[test]

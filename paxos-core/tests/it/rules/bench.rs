@@ -22,9 +22,8 @@ impl Letter {
         self.to == NodeId(node)
     }
 
-    /// Whether it is of this kind, by its name in [`Packet::KINDS`].
-    pub fn is(&self, kind: &str) -> bool {
-        Packet::KINDS[self.packet.kind()] == kind
+    pub fn is(&self, kind: Kind) -> bool {
+        self.packet.kind() == kind
     }
 
     /// Whether it passes between `node` and another.

@@ -77,7 +77,7 @@ fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
     let mark = bench.sent.len();
     bench.pass_ms(300);
     assert_eq!(bench.proposer(1).stance, "lead");
-    assert_eq!(bench.count(mark, |l| l.is("heartbeat_ack") && !l.from(1)), 0);
+    assert_eq!(bench.count(mark, |l| l.is(Kind::HeartbeatAck) && !l.from(1)), 0);
     bench.pass_ms(20);
     assert_ne!(bench.proposer(1).stance, "lead");
 }
@@ -91,7 +91,7 @@ fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
 fn r10_a_leader_whose_proposals_go_nowhere_steps_down() {
     let mut bench = Bench::led(3);
     let ballot = bench.proposer(1).ballot;
-    bench.lose(|l| l.is("accepted"));
+    bench.lose(|l| l.is(Kind::Accepted));
     bench.pass_ms(6000);
     assert_eq!(bench.proposer(1).ballot, ballot);
     bench.propose(1, vec![register(0)]);

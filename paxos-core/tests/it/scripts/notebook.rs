@@ -228,7 +228,7 @@ fn words(entry: &Entry) -> String {
 /// How many messages of which kind.
 pub(super) fn kinds<'a>(packets: impl Iterator<Item = &'a Packet>) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    packets.for_each(|packet| *counts.entry(Packet::KINDS[packet.kind()]).or_default() += 1);
+    packets.for_each(|packet| *counts.entry(packet.kind().name()).or_default() += 1);
     let counts: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     counts.join(", ")
 }
