@@ -12,7 +12,8 @@ use crate::submit::ClientHandle;
 use crate::wal::WalError;
 use paxos_core::quorum::QuorumError;
 use paxos_core::{
-    Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StateMachine, Timing,
+    Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StanceName, StateMachine,
+    Timing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -169,7 +170,7 @@ impl<S: StateMachine> Cluster<S> {
         let status = self.status().await;
         let proposers = status.iter().filter_map(|(&id, node)| Some((id, node.proposer.as_ref()?)));
         proposers
-            .filter(|(_, p)| p.stance == "lead")
+            .filter(|(_, p)| p.stance == StanceName::Lead)
             .max_by_key(|(_, p)| p.ballot)
             .map(|(id, _)| id)
     }

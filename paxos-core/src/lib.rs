@@ -69,7 +69,7 @@ pub use message::{
     AcceptorMsg, ClientMsg, Entries, Kind, LearnerMsg, Packet, PromisePart, ProposerMsg, Refused,
     Reply, RoleName,
 };
-pub use proposer::{Proposer, ProposerOptions, ProposerStatus};
+pub use proposer::{Proposer, ProposerOptions, ProposerStatus, StanceName};
 pub use quorum::Quorums;
 pub use record::Record;
 pub use role::{NoRecord, Outgoing, Output, Role};

@@ -8,7 +8,7 @@ use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
 use paxos_core::{
     Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
-    Slot, Timing,
+    Slot, StanceName, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -226,7 +226,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_catches_up() {
     write_all(&client, keys("without", 20)).await;
     eventually("the one cut off leads no more", async || {
         let status = cluster.status().await;
-        (status[&first].proposer.as_ref()?.stance != "lead").then_some(())
+        (status[&first].proposer.as_ref()?.stance != StanceName::Lead).then_some(())
     })
     .await;
     cluster.heal().await;

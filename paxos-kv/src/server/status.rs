@@ -73,7 +73,7 @@ impl Inspector {
         let look = Inspect::new(|role: &paxos_core::Proposer| role.status());
         let Ok(proposer) = actor.send(look).await else { return };
         status.roles.push("proposer".to_owned());
-        status.stance = proposer.stance.to_owned();
+        status.stance = proposer.stance.to_string();
         status.ballot = proposer.ballot.to_string();
         status.leader = proposer.leader.map(|node| node.0);
         status.chosen_below = status.chosen_below.max(proposer.chosen_below.0);

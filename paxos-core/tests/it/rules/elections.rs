@@ -118,7 +118,7 @@ fn r09_a_node_that_comes_back_disturbs_nobody() {
     let mark = bench.sent.len();
     bench.pass_ms(6000);
     assert!(bench.count(mark, |l| l.is(Kind::Poll) && l.from(3)) > 10);
-    assert_eq!(bench.proposer(3).stance, "campaign");
+    assert_eq!(bench.proposer(3).stance, StanceName::Campaign);
     bench.heal();
     bench.pass_ms(2000);
     assert_eq!(bench.proposer(1).ballot, before.ballot);
@@ -164,9 +164,9 @@ fn r11_lost_campaigns_back_off_exponentially() {
             let lost_at = p.now;
             let promised = Ballot { round: ballot.round + 1, ..ballot };
             p.hear(2, ProposerMsg::Reject { ballot, promised });
-            assert_eq!(p.role.status().stance, "follow");
+            assert_eq!(p.role.status().stance, StanceName::Follow);
             let mut next = 0;
-            while p.role.status().stance == "follow" {
+            while p.role.status().stance == StanceName::Follow {
                 p.pass_ms(10);
                 next = p.now.since(lost_at) / 1000;
             }
@@ -210,7 +210,8 @@ fn r11_rivals_end_with_one_leader() {
         bench.heal();
         bench.pass_ms(3000);
         assert_eq!(bench.proposer(leader).ballot, ballot, "seed {seed}");
-        let leaders = bench.ids().into_iter().filter(|&id| bench.proposer(id).stance == "lead");
+        let leaders =
+            bench.ids().into_iter().filter(|&id| bench.proposer(id).stance == StanceName::Lead);
         assert_eq!(leaders.count(), 1, "seed {seed}");
     }
 }

@@ -156,7 +156,7 @@ fn r12_a_deposed_leader_answers_no_read() {
     bench.propose(2, vec![write(s, 1, 0, "y")]);
     bench.settle();
     bench.heard();
-    assert_eq!([1, 2].map(|n| bench.proposer(n).stance), ["lead", "lead"]);
+    assert_eq!([1, 2].map(|n| bench.proposer(n).stance), [StanceName::Lead, StanceName::Lead]);
     bench.read(1, 40);
     bench.settle();
     bench.pass_ms(2000);

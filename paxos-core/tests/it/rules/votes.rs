@@ -96,7 +96,7 @@ fn r01_another_entry_needs_another_ballot() {
     p.propose(vec![register(0), register(1)]);
     p.propose(vec![register(2)]);
     assert_eq!(p.pass_ms(301), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     let (b2, first) = p.lead(nothing(), nothing());
     assert!(b2 > b1, "{b2:?} is not above {b1:?}");
     assert_eq!(proposals(&first), vec![(b2, Slot(0), entry(2))]);
@@ -118,7 +118,11 @@ fn r01_a_restarted_proposer_has_other_ballots() {
     assert_ne!(b1, b2);
     after.hear(2, ProposerMsg::Promise { ballot: b1, part: nothing() });
     after.hear(3, ProposerMsg::Promise { ballot: b1, part: nothing() });
-    assert_eq!(after.role.status().stance, "campaign", "those were promised to its former life");
+    assert_eq!(
+        after.role.status().stance,
+        StanceName::Campaign,
+        "those were promised to its former life"
+    );
 }
 
 /// R2: `Accepted(b, range)` tells votes in exactly b, at every slot of the range.

@@ -102,10 +102,10 @@ impl Notebook {
         let is = (after.stance, after.ballot);
         if is != (before.stance, before.ballot) {
             what.push(match is {
-                ("campaign", Ballot::ZERO) => "polls".to_owned(),
-                ("campaign", ballot) => format!("prepares {ballot}"),
-                ("lead", ballot) => format!("leads {ballot}"),
-                (_, Ballot::ZERO) if before.stance == "lead" => {
+                (StanceName::Campaign, Ballot::ZERO) => "polls".to_owned(),
+                (StanceName::Campaign, ballot) => format!("prepares {ballot}"),
+                (StanceName::Lead, ballot) => format!("leads {ballot}"),
+                (_, Ballot::ZERO) if before.stance == StanceName::Lead => {
                     format!("steps down from {}", before.ballot)
                 }
                 (_, Ballot::ZERO) => format!("gives {} up", before.ballot),
