@@ -6,7 +6,7 @@ pub use packet::{Kind, Packet};
 
 use crate::ballot::{Ballot, NodeId};
 use crate::config::{ClusterId, Configuration};
-use crate::entry::{Command, Entry, SessionId, Vote};
+use crate::entry::{Command, CommandName, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -221,7 +221,7 @@ pub enum ClientMsg {
     /// Refused at the door, before any state changed.
     Busy {
         /// The commands refused.
-        refused: Vec<Refused>,
+        refused: Vec<CommandName>,
         /// Try again no sooner than this, in milliseconds.
         retry_after_ms: u64,
     },
@@ -255,23 +255,6 @@ pub enum Reply {
     Expired,
     /// Its sequence lies outside of what the session keeps; nothing was done now.
     OutOfWindow,
-}
-
-/// Which command was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refused {
-    /// A registration.
-    Register {
-        /// Its nonce.
-        nonce: u64,
-    },
-    /// A command of a session.
-    Run {
-        /// The session.
-        session: SessionId,
-        /// The command's place in it.
-        sequence: u64,
-    },
 }
 
 /// One part of a promise. It speaks for the slots `[from, below)`, or from `from` on without end;

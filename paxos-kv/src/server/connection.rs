@@ -234,7 +234,7 @@ impl Connection<'_> {
             return;
         }
         let shared = &self.back.shared;
-        let refused = commands.iter().map(refusal).collect();
+        let refused = commands.iter().map(Command::name).collect();
         let packet = ProposerMsg::Propose { commands, hops: 0 }.into();
         let mail = Outgoing { to: shared.me.node, packet };
         if self.back.routes.post(shared.me, mail) != Posted::Queued {
@@ -349,11 +349,4 @@ impl Outbound {
 
 fn frame_max(back: &Back) -> usize {
     back.shared.limits.client_frame_bytes_max
-}
-
-fn refusal(command: &Command) -> paxos_core::Refused {
-    match &command.body {
-        Body::Register { nonce } => paxos_core::Refused::Register { nonce: *nonce },
-        &Body::Run { session, sequence, .. } => paxos_core::Refused::Run { session, sequence },
-    }
 }

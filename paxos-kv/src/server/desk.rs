@@ -1,6 +1,6 @@
 //! Who waits for what at the client port. Pure: messages in, messages for connections out.
 
-use paxos_core::{Body, ClientMsg, Command, NodeId, Now, Refused, SessionId};
+use paxos_core::{Body, ClientMsg, Command, CommandName, NodeId, Now, SessionId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Sessions that one connection may speak for; the one named first is forgotten for another.
@@ -169,15 +169,15 @@ impl Desk {
         Some((connection, id))
     }
 
-    fn sort(&self, refused: Vec<Refused>) -> BTreeMap<ConnectionId, Vec<Refused>> {
-        let mut sorted: BTreeMap<ConnectionId, Vec<Refused>> = BTreeMap::new();
-        for refused in refused {
-            let connection = match &refused {
-                Refused::Register { nonce } => self.registrations.get(nonce),
-                Refused::Run { session, .. } => self.sessions.get(session),
+    fn sort(&self, refused: Vec<CommandName>) -> BTreeMap<ConnectionId, Vec<CommandName>> {
+        let mut sorted: BTreeMap<ConnectionId, Vec<CommandName>> = BTreeMap::new();
+        for command in refused {
+            let connection = match &command {
+                CommandName::Register { nonce } => self.registrations.get(nonce),
+                CommandName::Run { session, .. } => self.sessions.get(session),
             };
             if let Some(&connection) = connection {
-                sorted.entry(connection).or_default().push(refused);
+                sorted.entry(connection).or_default().push(command);
             }
         }
         sorted
@@ -259,12 +259,13 @@ mod tests {
         desk.proposed(b, &run(2, 0));
         let body = Body::Register { nonce: 9 };
         desk.proposed(b, &Command { client: NodeId(1), learner: NodeId(1), body });
-        let refused = |slot| Refused::Run { session: session(slot), sequence: 0 };
+        let refused = |slot| CommandName::Run { session: session(slot), sequence: 0 };
         let busy = |refused| ClientMsg::Busy { refused, retry_after_ms: 5 };
-        let all = busy(vec![refused(1), refused(2), refused(3), Refused::Register { nonce: 9 }]);
+        let all =
+            busy(vec![refused(1), refused(2), refused(3), CommandName::Register { nonce: 9 }]);
         let expected = [
             (a, busy(vec![refused(1)])),
-            (b, busy(vec![refused(2), Refused::Register { nonce: 9 }])),
+            (b, busy(vec![refused(2), CommandName::Register { nonce: 9 }])),
         ];
         assert_eq!(sent(&mut desk, all), expected);
     }

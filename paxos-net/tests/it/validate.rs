@@ -3,8 +3,9 @@
 use crate::support::{ballot, command, entry, samples, session};
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Entries, Entry, Feed, Kind, LearnerMsg, NodeId,
-    Packet, PromisePart, ProposerMsg, Refused, Reply, RoleName, SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind,
+    LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, Slot,
+    SlotRange, Vote,
 };
 use paxos_net::validate::{
     ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,
@@ -107,7 +108,7 @@ fn absurd_slots() {
     let session = SessionId { slot: FAR, index: 0 };
     refused(ClientMsg::Registered { nonce: 0, session }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
-    let run = Refused::Run { session, sequence: 0 };
+    let run = CommandName::Run { session, sequence: 0 };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);
 }
 
@@ -200,13 +201,13 @@ fn absurd_answers_to_clients() {
     let (session, sequence) = (session(), SEQUENCE_MAX + 1);
     let wrong = Unsound::Sequence(sequence);
     refused(ClientMsg::Reply { session, sequence, reply: Reply::Expired }, wrong);
-    let run = Refused::Run { session, sequence };
+    let run = CommandName::Run { session, sequence };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);
     let retry_after_ms = RETRY_AFTER_MS_MAX + 1;
     let wrong = Unsound::RetryAfter(retry_after_ms);
     refused(ClientMsg::Busy { refused: vec![], retry_after_ms }, wrong);
     refused(ClientMsg::ReadBusy { id: 0, retry_after_ms }, wrong);
-    let many = vec![Refused::Register { nonce: 0 }; ITEMS_MAX + 1];
+    let many = vec![CommandName::Register { nonce: 0 }; ITEMS_MAX + 1];
     let wrong = Unsound::Items(ITEMS_MAX + 1);
     refused(ClientMsg::Busy { refused: many, retry_after_ms: 0 }, wrong);
 }

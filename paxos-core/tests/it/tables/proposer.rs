@@ -207,8 +207,10 @@ fn full_queue_refuses_at_the_door() {
     let mut proposer = limited(Limits { queue_bytes_max, ..Limits::default() });
     let mut commands: Vec<Command> = (0..3).map(|sequence| command(sequence, "a")).collect();
     commands.push(register(77));
-    let refused =
-        vec![Refused::Run { session: SESSION, sequence: 2 }, Refused::Register { nonce: 77 }];
+    let refused = vec![
+        CommandName::Run { session: SESSION, sequence: 2 },
+        CommandName::Register { nonce: 77 },
+    ];
     let out = tell(&mut proposer, CLIENT, ProposerMsg::Propose { commands, hops: 0 });
     assert_whole("two fit", &out, &mail([(9, ClientMsg::Busy { refused, retry_after_ms: 50 })]));
 }
