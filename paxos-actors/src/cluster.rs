@@ -91,13 +91,8 @@ impl<S: StateMachine> ClusterBuilder<S> {
         ClusterBuilder { layout, timing, limits, state: Some(Rc::new(state)), logs }
     }
 
-    /// Logs are kept in memory, for as long as the cluster lives. This is the default.
-    pub fn memory(mut self) -> ClusterBuilder<S> {
-        self.logs = Logs::memory();
-        self
-    }
-
-    /// Logs are kept on disk, in a directory for each node below this one.
+    /// Logs are kept on disk, in a directory for each node below this one. Without this they are
+    /// kept in memory, for as long as the cluster lives.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> ClusterBuilder<S> {
         self.logs = Logs::Directory(path.into());
         self

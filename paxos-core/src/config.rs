@@ -119,17 +119,6 @@ impl Configuration {
         self.proposers.contains(&member.node) && known.is_none_or(|&m| m == member)
     }
 
-    /// The layout that this configuration fills.
-    pub fn layout(&self) -> Layout {
-        Layout {
-            acceptors: self.acceptors.iter().map(|m| m.node).collect(),
-            proposers: self.proposers.clone(),
-            learners: self.learners.clone(),
-            quorums: self.quorums,
-            window: self.window,
-        }
-    }
-
     /// The hash of the first configuration of a cluster, which names the cluster (rule R23).
     pub fn cluster_id(&self) -> ClusterId {
         let mut hash = mix(self.window);

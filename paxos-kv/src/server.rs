@@ -154,10 +154,11 @@ impl Server {
         let log = open_log(&options.data_dir, *node)?;
         let me = log.identity().member;
         let listen = options.listen_peer;
-        let links = BridgeOptions::new(me, rand::random(), listen, initial_cluster.clone());
+        let life = rand::random();
+        let links = BridgeOptions::new(me, life, listen, initial_cluster.clone());
         let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
+        let mut core = Core::start(log, life, layout, *timing, base, options.listen_client).await?;
         bridge.accept(core.node.routes());
         core.open(Some(bridge.counters()));
         let events = bridge.events();
@@ -202,6 +203,7 @@ impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
     async fn start(
         log: Wal,
+        life: u64,
         layout: Layout,
         timing: Timing,
         base: Routes,
@@ -218,6 +220,7 @@ impl Core {
         let limits = Limits::default();
         let port = Port::new(me, limits);
         let node = NodeBuilder::new(me, layout)
+            .life(life)
             .timing(timing)
             .limits(limits)
             .log(Box::new(log))
