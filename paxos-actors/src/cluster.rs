@@ -3,7 +3,6 @@
 mod logs;
 
 use self::logs::Logs;
-use crate::control::Inspect;
 use crate::ending::NodeEnd;
 use crate::log::Log;
 use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
@@ -12,8 +11,7 @@ use crate::submit::ClientHandle;
 use crate::wal::WalError;
 use paxos_core::quorum::QuorumError;
 use paxos_core::{
-    Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StanceName, StateMachine,
-    Timing,
+    Incarnation, Layout, Limits, MemberId, NodeId, Record, StanceName, StateMachine, Timing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -176,8 +174,7 @@ impl<S: StateMachine> Cluster<S> {
         node: NodeId,
         look: impl FnOnce(&S) -> T + Send + 'static,
     ) -> Option<T> {
-        let learner = self.nodes.get(&node)?.learner()?;
-        learner.send(Inspect::new(|learner: &Learner<S>| look(learner.state()))).await.ok()
+        self.nodes.get(&node)?.view().state(look).await
     }
 
     /// Crashes a node: nothing is drained, and only what is in its log is left.

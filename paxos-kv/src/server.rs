@@ -233,7 +233,8 @@ impl Core {
     /// Lets clients in.
     fn open(&mut self, links: Option<Arc<paxos_net::Counters>>) {
         if let Some(listener) = self.listener.take() {
-            let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
+            let log = Arc::clone(&self.log);
+            let inspector = Inspector { node: self.node.view(), log, links };
             self.port.open(listener, self.node.routes(), inspector);
         }
     }
