@@ -48,6 +48,9 @@ pub enum ClusterError {
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
+    /// The node was killed or stopped before.
+    #[error("node {0} does not run: restart it first")]
+    NotRunning(NodeId),
     /// The node runs; it must be killed or stopped before it is started again.
     #[error("node {0} is running: kill it first")]
     Running(NodeId),
@@ -179,7 +182,7 @@ impl<S: StateMachine> Cluster<S> {
 
     /// Crashes a node: nothing is drained, and only what is in its log is left.
     pub async fn kill(&mut self, node: NodeId) -> Result<(), ClusterError> {
-        let killed = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let killed = self.take(node)?;
         let ending = killed.ending();
         drop(killed);
         ending.wait().await;
@@ -189,7 +192,7 @@ impl<S: StateMachine> Cluster<S> {
 
     /// Stops a node in order.
     pub async fn stop(&mut self, node: NodeId) -> Result<NodeEnd, ClusterError> {
-        let stopped = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let stopped = self.take(node)?;
         let end = stopped.stop().await;
         self.connect().await;
         Ok(end)
@@ -221,6 +224,15 @@ impl<S: StateMachine> Cluster<S> {
     pub async fn heal(&mut self) {
         self.isolated.clear();
         self.connect().await;
+    }
+
+    /// A node that was started and neither killed nor stopped since, which is the caller's now.
+    fn take(&mut self, node: NodeId) -> Result<Node<S>, ClusterError> {
+        match self.nodes.remove(&node) {
+            Some(taken) => Ok(taken),
+            None if self.plan.nodes().contains(&node) => Err(ClusterError::NotRunning(node)),
+            None => Err(ClusterError::Unknown(node)),
+        }
     }
 
     fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {

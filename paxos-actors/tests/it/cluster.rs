@@ -119,7 +119,8 @@ async fn the_cluster_goes_on_without_its_leader_and_takes_it_back() {
     write_all(&client, keys("before", 50)).await;
     let first = leader(&cluster).await;
     cluster.kill(first).await.expect("runs");
-    assert!(matches!(cluster.kill(first).await, Err(ClusterError::Unknown(_))));
+    assert!(matches!(cluster.kill(first).await, Err(ClusterError::NotRunning(_))));
+    assert!(matches!(cluster.kill(NodeId(9)).await, Err(ClusterError::Unknown(_))));
     write_all(&client, keys("without", 50)).await;
     assert_ne!(leader(&cluster).await, first);
     cluster.restart(first).await.expect("can start");
