@@ -32,7 +32,7 @@ pub struct ClusterBuilder<S: StateMachine> {
     layout: Layout,
     timing: Timing,
     limits: Limits,
-    state: Option<Rc<dyn Fn(NodeId) -> S>>,
+    state: Rc<dyn Fn(NodeId) -> S>,
     logs: Logs,
 }
 
@@ -56,17 +56,21 @@ pub enum ClusterError {
     Running(NodeId),
 }
 
-impl Cluster<NoState> {
-    /// A cluster of the nodes 1 to `nodes`, each with all roles; majorities decide.
-    pub fn builder(nodes: u64) -> Result<ClusterBuilder<NoState>, QuorumError> {
+impl<S: StateMachine> Cluster<S> {
+    /// A cluster of the nodes 1 to `nodes`, each with all roles; majorities decide. `state` makes a
+    /// node's state, with nothing applied to it; it is called at each start of the node.
+    pub fn builder(
+        nodes: u64,
+        state: impl Fn(NodeId) -> S + 'static,
+    ) -> Result<ClusterBuilder<S>, QuorumError> {
         let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        Ok(Cluster::with_layout(Layout::full(&nodes)?))
+        Ok(Cluster::with_layout(Layout::full(&nodes)?, state))
     }
 
     /// A cluster with this layout.
-    pub fn with_layout(layout: Layout) -> ClusterBuilder<NoState> {
-        let (timing, limits) = (Timing::default(), Limits::default());
-        ClusterBuilder { layout, timing, limits, state: None, logs: Logs::memory() }
+    pub fn with_layout(layout: Layout, state: impl Fn(NodeId) -> S + 'static) -> ClusterBuilder<S> {
+        let (timing, limits, logs) = (Timing::default(), Limits::default(), Logs::memory());
+        ClusterBuilder { layout, timing, limits, state: Rc::new(state), logs }
     }
 }
 
@@ -81,15 +85,6 @@ impl<S: StateMachine> ClusterBuilder<S> {
     pub fn limits(mut self, limits: Limits) -> ClusterBuilder<S> {
         self.limits = limits;
         self
-    }
-
-    /// What makes a node's state, with nothing applied to it; called at each start of the node.
-    pub fn state<T: StateMachine>(
-        self,
-        state: impl Fn(NodeId) -> T + 'static,
-    ) -> ClusterBuilder<T> {
-        let ClusterBuilder { layout, timing, limits, logs, .. } = self;
-        ClusterBuilder { layout, timing, limits, state: Some(Rc::new(state)), logs }
     }
 
     /// Logs are kept on disk, in a directory for each node below this one. Without this they are
@@ -237,7 +232,7 @@ impl<S: StateMachine> Cluster<S> {
 
     fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
         let plan = &self.plan;
-        let state = plan.state.clone().ok_or(NodeError::NoState(node))?;
+        let state = plan.state.clone();
         let (me, log) = if plan.layout.acceptors.contains(&node) {
             let (me, log) = plan.logs.open(node, &plan.limits)?;
             (me, Some(log))

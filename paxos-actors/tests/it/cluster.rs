@@ -16,7 +16,7 @@ use std::time::Duration;
 
 fn builder(nodes: u64) -> ClusterBuilder<Tally> {
     let timing = Timing::new(10, 100).expect("sound");
-    Cluster::builder(nodes).expect("sound").timing(timing).state(|_| Tally::default())
+    Cluster::builder(nodes, |_| Tally::default()).expect("sound").timing(timing)
 }
 
 async fn start(nodes: u64) -> Cluster<Tally> {
@@ -281,7 +281,7 @@ async fn roles_on_nodes_of_their_own_find_each_other() {
         quorums: Quorums::majority(3).expect("sound"),
         window: Layout::WINDOW,
     };
-    let cluster = Cluster::with_layout(layout).state(|_| Tally::default()).start().await;
+    let cluster = Cluster::with_layout(layout, |_| Tally::default()).start().await;
     let mut cluster = cluster.expect("can start");
     let client = client(&mut cluster).await;
     write_all(&client, keys("k", 20)).await;
