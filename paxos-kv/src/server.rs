@@ -281,13 +281,9 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
         let due = refused.map_or_else(Instant::now, |(at, ..)| at + REFUSAL_GRACE);
         tokio::select! {
             event = next(events) => match event {
-                Some(BridgeEvent::Connected { member }) => {
-                    connected = true;
-                    tracing::info!(peer = %member, "connected");
-                }
-                Some(BridgeEvent::Lost { member }) => {
-                    tracing::info!(peer = %member, "connection lost");
-                }
+                // The links have logged it.
+                Some(BridgeEvent::Connected { .. }) => connected = true,
+                Some(BridgeEvent::Lost { .. }) => {}
                 Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
                     Refusal::NotAMember { .. } if core.is_new => {
                         return ServerError::RefusedBy { peer, refusal };
@@ -295,7 +291,7 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
                     Refusal::NotAMember { .. } | Refusal::WrongCluster { .. } => {
                         refused.get_or_insert((Instant::now(), peer, refusal));
                     }
-                    _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                    _ => {}
                 },
                 None => std::future::pending().await,
             },
