@@ -120,8 +120,10 @@ pub struct Counters {
     pub fsyncs: u64,
     /// Records appended to the log.
     pub records: u64,
-    /// Campaigns: how often this node sent `Prepare` with a new ballot.
-    pub elections: u64,
+    /// How often this node's proposer sent `Prepare` with a new ballot. Outside of this project
+    /// such a campaign is called an election, and so it is in JSON.
+    #[serde(rename = "elections")]
+    pub campaigns: u64,
     /// Messages lost at a full mailbox, for want of a mailbox, or refused by a role's actor.
     pub drops: u64,
     /// Messages posted, by kind.

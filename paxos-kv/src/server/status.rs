@@ -58,7 +58,7 @@ impl Inspector {
         Counters {
             fsyncs: log.fsyncs,
             records: log.records,
-            elections: node.proposer.as_ref().map_or(0, |proposer| proposer.campaigns),
+            campaigns: node.proposer.as_ref().map_or(0, |proposer| proposer.campaigns),
             drops: counts.full + counts.unreachable + dropped,
             messages: messages.map(|(kind, &n)| named((kind.name(), n))).collect(),
             log: [("frames", log.frames), ("bytes", log.bytes)].map(named).into(),

@@ -57,7 +57,7 @@ impl Drop for InThread {
 }
 
 fn patient(endpoints: &str) -> KvClient {
-    client(endpoints).with_deadline(Duration::from_secs(60))
+    client(endpoints).timeout(Duration::from_secs(60))
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn registrar(request: &Request) -> Option<Response> {
 
 #[test]
 fn a_write_that_may_have_been_applied_is_unknown_and_never_failed() {
-    let client = client(&pretender(registrar)).with_deadline(Duration::from_millis(400));
+    let client = client(&pretender(registrar)).timeout(Duration::from_millis(400));
     let outcome = runtime().block_on(client.put("k", "v"));
     let Err(KvError::Unknown(ticket)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(ticket.to_string(), "4.2:0");
@@ -210,7 +210,7 @@ fn the_command_exits_with_3_and_names_the_ticket() {
 
 #[test]
 fn what_was_never_sent_or_only_reads_is_not_applied() {
-    let client = client(&pretender(hello)).with_deadline(Duration::from_millis(400));
+    let client = client(&pretender(hello)).timeout(Duration::from_millis(400));
     let put = runtime().block_on(client.put("k", "v"));
     assert!(matches!(put, Err(KvError::NotApplied(_))), "{put:?}: it had no session");
     let get = runtime().block_on(client.get("k"));
