@@ -1,9 +1,11 @@
 //! What a node tells about itself.
 
+use super::Links;
 use crate::store::Store;
 use crate::wire::{Counters, Status};
 use paxos_actors::node::{NodeStatus, NodeView};
 use paxos_actors::wal;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Puts together what a node tells from what its roles, its log and its links tell.
@@ -11,7 +13,7 @@ use std::sync::Arc;
 pub(super) struct Inspector {
     pub(super) node: NodeView<Store>,
     pub(super) log: Arc<wal::Counters>,
-    pub(super) links: Option<Arc<paxos_net::Counters>>,
+    pub(super) links: Option<Links>,
 }
 
 impl Inspector {
@@ -51,7 +53,6 @@ impl Inspector {
     fn counters(&self, node: &NodeStatus) -> Counters {
         let (log, counts) = (self.log.read(), &node.counts);
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
-        let links = self.links.iter().flat_map(|links| links.read());
         let messages = counts.posted.iter().filter(|&(_, &n)| n > 0);
         let dropped = node.shells.values().map(|shell| shell.dropped);
         let dropped: u64 = dropped.map(|dropped| dropped.not_running + dropped.overload).sum();
@@ -61,9 +62,33 @@ impl Inspector {
             campaigns: node.proposer.as_ref().map_or(0, |proposer| proposer.campaigns),
             drops: counts.full + counts.unreachable + dropped,
             messages: messages.map(|(kind, &n)| named((kind.name(), n))).collect(),
-            log: [("frames", log.frames), ("bytes", log.bytes)].map(named).into(),
-            links: links.map(named).collect(),
+            log: [
+                ("frames", log.frames),
+                ("bytes", log.bytes),
+                ("fsync_us_max", log.fsync_us_max),
+                ("fsync_us_avg", log.fsync_us_avg),
+            ]
+            .map(named)
+            .into(),
+            links: self.links.as_ref().map(Links::read).unwrap_or_default(),
             clients: Default::default(),
         }
+    }
+}
+
+impl Links {
+    /// All counters by name, and the round trips: the longest, and to each peer.
+    fn read(&self) -> BTreeMap<String, u64> {
+        let counters = self.counters.read().into_iter();
+        let mut read: BTreeMap<_, _> =
+            counters.map(|(name, count)| (name.to_owned(), count)).collect();
+        let mut max_us = 0;
+        for (node, latency) in self.round_trips.each() {
+            max_us = max_us.max(latency.max_us());
+            read.insert(format!("round_trip_us_max_to_{node}"), latency.max_us());
+            read.insert(format!("round_trip_us_avg_to_{node}"), latency.average_us());
+        }
+        read.insert("round_trip_us_max".to_owned(), max_us);
+        read
     }
 }
