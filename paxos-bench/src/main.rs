@@ -135,7 +135,7 @@ fn run_check(file: &PathBuf, format: Format, limit: Duration) -> anyhow::Result<
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {name}"))?;
     let wrong = || format!("{name} is no history of this format");
-    Ok(match format {
+    let judged = match format {
         Format::JepsenEtcd => {
             let history = check::parse_jepsen_etcd(&text).with_context(wrong)?;
             judge(&check::RegisterModel, &history, limit)
@@ -148,12 +148,21 @@ fn run_check(file: &PathBuf, format: Format, limit: Duration) -> anyhow::Result<
             let history = check::parse_json(&text).with_context(wrong)?;
             judge(&check::KvModel, &history, limit)
         }
-    })
+    };
+    judged.with_context(|| format!("{name} tells of no operation: is it in another format?"))
 }
 
-fn judge<M: Model>(model: &M, history: &History<M::Input, M::Output>, limit: Duration) -> ExitCode {
+/// None: there is nothing to judge.
+fn judge<M: Model>(
+    model: &M,
+    history: &History<M::Input, M::Output>,
+    limit: Duration,
+) -> Option<ExitCode> {
+    if history.len() == 0 {
+        return None;
+    }
     let size = format!("{} operations on {} keys", history.len(), history.keys().count());
-    match check::check(model, history, limit) {
+    Some(match check::check(model, history, limit) {
         Verdict::Linearizable => {
             println!("linearizable: {size}");
             ExitCode::SUCCESS
@@ -166,5 +175,5 @@ fn judge<M: Model>(model: &M, history: &History<M::Input, M::Output>, limit: Dur
             println!("unknown: {size} were not judged within {} s", limit.as_secs());
             ExitCode::from(NOT_JUDGED)
         }
-    }
+    })
 }

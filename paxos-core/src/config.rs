@@ -78,6 +78,11 @@ impl Layout {
         })
     }
 
+    /// Equal for equal layouts, and different for different ones.
+    pub fn fingerprint(&self) -> u64 {
+        self.roster(|_| Some(Incarnation(0))).map_or(0, |roster| roster.cluster_id().0)
+    }
+
     /// The layout with a member at each acceptor's node; `None` while one is not known.
     pub fn roster(&self, known: impl Fn(NodeId) -> Option<Incarnation>) -> Option<Configuration> {
         let member = |&node: &NodeId| Some(MemberId { node, incarnation: known(node)? });
@@ -117,6 +122,17 @@ impl Configuration {
     pub fn has_proposer(&self, member: MemberId) -> bool {
         let known = self.acceptors.iter().find(|m| m.node == member.node);
         self.proposers.contains(&member.node) && known.is_none_or(|&m| m == member)
+    }
+
+    /// The layout that this configuration fills.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            acceptors: self.acceptors.iter().map(|m| m.node).collect(),
+            proposers: self.proposers.clone(),
+            learners: self.learners.clone(),
+            quorums: self.quorums,
+            window: self.window,
+        }
     }
 
     /// The hash of the first configuration of a cluster, which names the cluster (rule R23).

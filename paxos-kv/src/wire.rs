@@ -85,6 +85,8 @@ pub struct Status {
     pub node: u64,
     /// The cluster, once it is formed.
     pub cluster: Option<String>,
+    /// Until then: first nodes that have to be heard from.
+    pub awaited: Vec<u64>,
     /// Its roles.
     pub roles: Vec<String>,
     /// `follow`, `campaign` or `lead`.

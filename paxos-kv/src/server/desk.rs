@@ -9,6 +9,10 @@ const SESSIONS_MAX: usize = 64;
 /// Registrations that one connection may have open; the oldest is forgotten for another.
 const REGISTRATIONS_MAX: usize = 64;
 
+/// A connection may register [`REGISTRATIONS_MAX`] sessions in this time: else a few could take all
+/// that the cluster keeps.
+const REGISTRATIONS_US: u64 = 60_000_000;
+
 /// Reads that one connection may have open; the oldest is forgotten for another. Twice what a
 /// client has open, for those that it asks again.
 const READS_MAX: usize = 2048;
@@ -36,6 +40,8 @@ pub(super) struct Desk {
 struct Seat {
     sessions: VecDeque<SessionId>,
     registrations: VecDeque<u64>,
+    /// Registrations since some time; none: there were none.
+    registered: Option<(Now, usize)>,
     reads: BTreeSet<u64>,
     proposed: bool,
     hinted: Option<(NodeId, Now)>,
@@ -67,6 +73,16 @@ impl Desk {
         for read in seat.reads {
             self.reads.remove(&read);
         }
+    }
+
+    /// Whether this connection may ask for `command` now.
+    pub(super) fn admits(&mut self, now: Now, connection: ConnectionId, command: &Command) -> bool {
+        let Body::Register { .. } = command.body else { return true };
+        let Some(seat) = self.connections.get_mut(&connection) else { return false };
+        let recent = seat.registered.filter(|(since, _)| now.since(*since) < REGISTRATIONS_US);
+        let (since, count) = recent.unwrap_or((now, 0));
+        seat.registered = Some((since, count + 1));
+        count < REGISTRATIONS_MAX
     }
 
     /// The reply to `command` is for this connection.
@@ -281,6 +297,20 @@ mod tests {
         assert_eq!(sent(&mut desk, hint(2)), []);
         desk.proposed(a, &run(1, 2));
         assert_eq!(sent(&mut desk, hint(3)), [(a, hint(3))]);
+    }
+
+    #[test]
+    fn a_connection_registers_so_many_sessions_in_a_minute() {
+        let mut desk = Desk::default();
+        let a = desk.enter();
+        let body = Body::Register { nonce: 1 };
+        let register = Command { client: NodeId(1), learner: NodeId(1), body };
+        let admitted =
+            |desk: &mut Desk, now| (0..1000).filter(|_| desk.admits(now, a, &register)).count();
+        assert_eq!(admitted(&mut desk, NOW), REGISTRATIONS_MAX);
+        assert_eq!(admitted(&mut desk, NOW.plus(REGISTRATIONS_US - 1)), 0);
+        assert_eq!(admitted(&mut desk, NOW.plus(REGISTRATIONS_US)), REGISTRATIONS_MAX);
+        assert!(desk.admits(NOW, a, &run(1, 0)), "commands of a session are no registrations");
     }
 
     #[test]

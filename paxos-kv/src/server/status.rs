@@ -36,6 +36,7 @@ impl Inspector {
         if let Some(acceptor) = node.acceptor {
             status.roles.push("acceptor".to_owned());
             status.promised = acceptor.promised.to_string();
+            status.awaited = acceptor.awaited.iter().map(|node| node.0).collect();
             status.cluster = acceptor.cluster.filter(|_| acceptor.formed).map(|id| id.to_string());
             status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
         }

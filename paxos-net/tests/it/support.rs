@@ -144,7 +144,7 @@ pub struct Node {
 pub fn options(node: u64, life: u64, peers: &[(u64, SocketAddr)]) -> BridgeOptions {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let peers: BTreeMap<_, _> = peers.iter().map(|(n, a)| (NodeId(*n), a.to_string())).collect();
-    let mut options = BridgeOptions::new(member(node), life, listen, peers);
+    let mut options = BridgeOptions::new(member(node), life, listen, 9, peers);
     options.patience = Patience {
         ping: Duration::from_millis(20),
         backoff_min: Duration::from_millis(1),
