@@ -2,7 +2,7 @@
 //!
 //! - [`check`]: is a recorded history linearizable? Our own checker, independent of the store: it
 //!   shares no type with it.
-//! - [`load`]: a closed loop of clients, and the latencies that they see.
+//! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
 //!
 //! Deliberately not here: anything that a node needs to run. Open `check.rs` first.
 
