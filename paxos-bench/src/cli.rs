@@ -1,5 +1,6 @@
 //! The commands that put stores under load.
 
+pub mod compare;
 pub mod load;
 
 use anyhow::bail;
