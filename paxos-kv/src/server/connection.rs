@@ -251,7 +251,7 @@ impl Connection<'_> {
             return None;
         }
         if !shared.desk.borrow_mut().admits(paxos_actors::clock::now(), self.id, &command) {
-            let (refused, retry_after_ms) = (vec![refusal(&command)], REGISTER_AFTER_MS);
+            let (refused, retry_after_ms) = (vec![command.name()], REGISTER_AFTER_MS);
             count(&shared.counters.busy);
             shared.send(self.id, ClientMsg::Busy { refused, retry_after_ms });
             return None;
