@@ -91,8 +91,8 @@ impl<S: StateMachine> ClusterBuilder<S> {
         self
     }
 
-    /// Logs and snapshots are kept on disk, in a directory for each node below this one. Without this
-    /// they are kept in memory, for as long as the cluster lives.
+    /// Logs and snapshots are kept on disk, in a directory for each node below this one. Without
+    /// this they are kept in memory, for as long as the cluster lives.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> ClusterBuilder<S> {
         self.logs = Logs::Directory(path.into());
         self
