@@ -2,9 +2,11 @@
 
 mod packet;
 
+pub use packet::{Kind, Packet};
+
 use crate::ballot::{Ballot, NodeId};
 use crate::config::{ClusterId, Configuration, SessionRules};
-use crate::entry::{Command, Entry, SessionId, Vote};
+use crate::entry::{Command, CommandName, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use crate::snapshot::SnapshotId;
 use alloc::vec::Vec;
@@ -22,19 +24,6 @@ pub enum RoleName {
     Learner,
     /// Asks for commands and reads.
     Client,
-}
-
-/// A message and the role it is for: the one sum over all roles, which links carry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Packet {
-    /// For the node's acceptor.
-    Acceptor(AcceptorMsg),
-    /// For the node's proposer.
-    Proposer(ProposerMsg),
-    /// For the node's learner.
-    Learner(LearnerMsg),
-    /// For the node's client.
-    Client(ClientMsg),
 }
 
 /// What an acceptor hears.
@@ -268,7 +257,7 @@ pub enum ClientMsg {
     /// Refused at the door, before any state changed.
     Busy {
         /// The commands refused.
-        refused: Vec<Refused>,
+        refused: Vec<CommandName>,
         /// Try again no sooner than this, in milliseconds.
         retry_after_ms: u64,
     },
@@ -313,23 +302,6 @@ pub enum Reply {
     Expired,
     /// Its sequence lies outside of what the session keeps; nothing was done now.
     OutOfWindow,
-}
-
-/// Which command was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refused {
-    /// A registration.
-    Register {
-        /// Its nonce.
-        nonce: u64,
-    },
-    /// A command of a session.
-    Run {
-        /// The session.
-        session: SessionId,
-        /// The command's place in it.
-        sequence: u64,
-    },
 }
 
 /// One part of a promise. It speaks for the slots `[from, below)`, or from `from` on without end;

@@ -20,8 +20,10 @@
 mod engine;
 mod error;
 mod link;
+mod scan;
 
 pub use self::error::KvError;
+pub use self::scan::{Page, Scan};
 
 use self::engine::{Ask, Call, Engine};
 use crate::op::{Expect, KeyValue, Meta, Op, OpResult, Query, QueryResult};
@@ -32,19 +34,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// How long a call may take unless told otherwise.
-pub const DEADLINE: Duration = Duration::from_secs(5);
-
 /// Calls that one client may have under way, waiting ones included. Further callers wait for room
 /// before their call begins.
 const CALLS_UNDER_WAY_MAX: usize = 65_536;
+
+/// Questions for every node's status that one client may have under way, each of which dials every
+/// endpoint. Further ones wait.
+const STATUSES_UNDER_WAY_MAX: usize = 16;
 
 /// A client of the cluster. Cheap to clone, and shared by threads.
 #[derive(Clone, Debug)]
 pub struct KvClient {
     asks: mpsc::UnboundedSender<Ask>,
     room: Arc<Semaphore>,
-    deadline: Duration,
+    status_room: Arc<Semaphore>,
+    timeout: Duration,
 }
 
 /// What came of a compare-and-swap.
@@ -66,6 +70,9 @@ pub struct EndpointStatus {
 }
 
 impl KvClient {
+    /// How long a call may take unless told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
     /// A client of the cluster that has these client ports, given as `host:port` in order of
     /// preference. It returns once one of them answers; all of them must belong to one cluster.
     pub async fn connect(
@@ -78,7 +85,8 @@ impl KvClient {
         let (asks, receiver) = mpsc::unbounded_channel();
         Engine::spawn(endpoints, receiver)?;
         let room = Arc::new(Semaphore::new(CALLS_UNDER_WAY_MAX));
-        let client = KvClient { asks, room, deadline: DEADLINE };
+        let status_room = Arc::new(Semaphore::new(STATUSES_UNDER_WAY_MAX));
+        let client = KvClient { asks, room, status_room, timeout: Self::TIMEOUT };
         let (reply, connected) = oneshot::channel();
         client.ask(Ask::Connect(reply))?;
         connected.await.map_err(|_| KvError::Ended)??;
@@ -86,8 +94,8 @@ impl KvClient {
     }
 
     /// The same client, whose calls may take this long.
-    pub fn with_deadline(mut self, deadline: Duration) -> KvClient {
-        self.deadline = deadline;
+    pub fn timeout(mut self, timeout: Duration) -> KvClient {
+        self.timeout = timeout;
         self
     }
 
@@ -113,7 +121,14 @@ impl KvClient {
         {
             QueryResult::Got { found, .. } => Ok(found),
             QueryResult::Refused(limit) => Err(limit.into()),
+            other => Err(unexpected(&other)),
         }
+    }
+
+    /// All keys that begin with `prefix`, in order, page by page; every key, where it is empty. The
+    /// first page is as new as what [`KvClient::get`] gives, and the others are of the same moment.
+    pub fn scan(&self, prefix: impl Into<Bytes>) -> Scan {
+        Scan::new(self.clone(), prefix.into())
     }
 
     /// Removes a key; `false` where it had no value.
@@ -140,8 +155,9 @@ impl KvClient {
 
     /// What the node behind each endpoint tells about itself.
     pub async fn status(&self) -> Result<Vec<EndpointStatus>, KvError> {
+        let room = self.status_room.clone().acquire_owned().await.map_err(|_| KvError::Ended)?;
         let (reply, statuses) = oneshot::channel();
-        self.ask(Ask::Status { deadline: self.deadline, reply })?;
+        self.ask(Ask::Status { timeout: self.timeout, reply, room })?;
         statuses.await.map_err(|_| KvError::Ended)
     }
 
@@ -154,7 +170,7 @@ impl KvClient {
     }
 
     async fn call(&self, request: Bytes, ask: fn(Call) -> Ask) -> Result<Bytes, KvError> {
-        let deadline = clock::now().plus(micros(self.deadline));
+        let deadline = clock::now().plus(micros(self.timeout));
         let room = self.room.clone().acquire_owned().await.map_err(|_| KvError::Ended)?;
         let (reply, outcome) = oneshot::channel();
         self.ask(ask(Call { request, deadline, reply, _room: room }))?;
@@ -170,6 +186,6 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn unexpected(result: &OpResult) -> KvError {
+fn unexpected(result: &impl std::fmt::Debug) -> KvError {
     KvError::Unreadable(format!("{result:?} is not an answer to what was asked"))
 }

@@ -8,12 +8,17 @@
 //! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
 //! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
 
+mod range;
+
+pub use crate::op::RevisionError;
+
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
 use paxos_core::rng::mix;
 use paxos_core::{Applied, StateMachine};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -48,27 +53,6 @@ struct Version {
     value: Option<Bytes>,
     /// What it adds to the digest of the store while it is the present version of its key.
     digest: u64,
-}
-
-/// The value of a key at some revision cannot be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RevisionError {
-    /// It was compacted.
-    #[error("revision {asked} is compacted: ask for {oldest} or a later one")]
-    Compacted {
-        /// The revision asked for.
-        asked: u64,
-        /// The oldest revision that can be asked for.
-        oldest: u64,
-    },
-    /// It has not been made yet.
-    #[error("revision {asked} is in the future: the store is at {newest}")]
-    Future {
-        /// The revision asked for.
-        asked: u64,
-        /// The newest revision.
-        newest: u64,
-    },
 }
 
 impl Store {
@@ -111,19 +95,6 @@ impl Store {
         key_value(key, history.back()?)
     }
 
-    /// The value that a key had at a revision.
-    pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
-        if revision < self.compacted {
-            return Err(RevisionError::Compacted { asked: revision, oldest: self.compacted });
-        }
-        if revision > self.revision {
-            return Err(RevisionError::Future { asked: revision, newest: self.revision });
-        }
-        let Some((key, history)) = self.keys.get_key_value(key) else { return Ok(None) };
-        let version = history.iter().rev().find(|version| version.meta.mod_revision <= revision);
-        Ok(version.and_then(|version| key_value(key, version)))
-    }
-
     fn run(&mut self, command: &Bytes) -> OpResult {
         match OpRef::decode(command) {
             Err(limit) => OpResult::Refused(limit),
@@ -160,17 +131,18 @@ impl Store {
 
     fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
         self.revision += 1;
-        let mod_revision = self.revision;
-        let meta = match self.present(key) {
-            Some((_, Meta { create_revision, version, .. })) => {
-                Meta { create_revision, mod_revision, version: version + 1 }
-            }
-            None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
-        };
-        let digest = fingerprint(key, &value, meta);
         self.live += 1;
-        self.push(key, Version { meta, value: Some(value), digest });
-        meta
+        let mod_revision = self.revision;
+        self.push(key, |last| {
+            let meta = match last.filter(|last| last.value.is_some()) {
+                Some(&Version { meta: Meta { create_revision, version, .. }, .. }) => {
+                    Meta { create_revision, mod_revision, version: version + 1 }
+                }
+                None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
+            };
+            let digest = fingerprint(key, &value, meta);
+            Version { meta, value: Some(value), digest }
+        })
     }
 
     fn delete(&mut self, key: &[u8]) -> bool {
@@ -179,31 +151,36 @@ impl Store {
         }
         self.revision += 1;
         let meta = Meta { create_revision: 0, mod_revision: self.revision, version: 0 };
-        self.push(key, Version { meta, value: None, digest: 0 });
+        self.push(key, |_| Version { meta, value: None, digest: 0 });
         true
     }
 
-    /// Makes `version` the present one of its key.
-    fn push(&mut self, key: &[u8], version: Version) {
+    /// Makes what `next` gives for the last version of a key, if it has one, the present one.
+    ///
+    /// The key is looked up once: in a large store that is most of what a change costs.
+    fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
+        let this = (Bound::Included(key), Bound::Included(key));
+        let found = self.keys.range_mut::<[u8], _>(this).next();
+        let version = next(found.as_ref().and_then(|(_, history)| history.back()));
+        let meta = version.meta;
         self.digest = self.digest.wrapping_add(version.digest);
-        match self.keys.get_mut(key) {
+        match found {
             // The key is copied once: a part of the command would keep its first value alive.
             None => {
                 self.keys.insert(Bytes::copy_from_slice(key), VecDeque::from([version]));
             }
-            Some(history) => {
+            Some((key, history)) => {
                 if let Some(old) = history.back() {
                     self.digest = self.digest.wrapping_sub(old.digest);
                     self.live -= u64::from(old.value.is_some());
                     self.superseded_bytes += bytes_of(old);
                 }
                 history.push_back(version);
-                if let Some((key, _)) = self.keys.get_key_value(key) {
-                    self.superseded.push_back((self.revision, key.clone()));
-                }
+                self.superseded.push_back((self.revision, key.clone()));
             }
         }
         self.compact();
+        meta
     }
 
     /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.
@@ -243,6 +220,10 @@ impl StateMachine for Store {
             Ok(QueryRef::Get { key }) => {
                 QueryResult::Got { revision: self.revision, found: self.value(key) }
             }
+            Ok(QueryRef::Range(range)) => match self.range(&range) {
+                Ok(page) => QueryResult::Range(page),
+                Err(error) => QueryResult::NotKept(error),
+            },
         };
         result.encode()
     }

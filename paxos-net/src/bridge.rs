@@ -1,6 +1,6 @@
 //! The bridge: one link to each peer, one listener for all of them.
 
-use crate::counters::Counters;
+use crate::counters::{Counters, RoundTrips};
 use crate::hello::{Identity, Refusal};
 use crate::link::{Link, Recheck, Stop};
 use crate::listener::{Inbound, Listener};
@@ -28,6 +28,8 @@ pub struct BridgeOptions {
     pub life: u64,
     /// Where peers connect to.
     pub listen: SocketAddr,
+    /// Of the layout that this node was started with: first members with another one are refused.
+    pub layout: u64,
     /// The other nodes, as `host:port`. An entry for this node itself is ignored.
     pub peers: BTreeMap<NodeId, String>,
     /// Frames, mailboxes.
@@ -110,6 +112,7 @@ pub struct Bridge {
 pub(crate) struct Shared {
     pub(crate) options: BridgeOptions,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) round_trips: Arc<RoundTrips>,
     pub(crate) inbound: Inbound,
     identity: Mutex<Identity>,
     events: mpsc::Sender<BridgeEvent>,
@@ -121,12 +124,14 @@ impl BridgeOptions {
         me: MemberId,
         life: u64,
         listen: SocketAddr,
+        layout: u64,
         peers: BTreeMap<NodeId, String>,
     ) -> BridgeOptions {
         BridgeOptions {
             me,
             life,
             listen,
+            layout,
             peers,
             limits: Limits::default(),
             patience: Patience::default(),
@@ -223,6 +228,11 @@ impl Bridge {
         Arc::clone(&self.shared.counters)
     }
 
+    /// How long peers take to answer; it can be read on any thread.
+    pub fn round_trips(&self) -> Arc<RoundTrips> {
+        Arc::clone(&self.shared.round_trips)
+    }
+
     /// Closes the port and all connections. What was queued for peers and not yet written is lost.
     pub async fn stop(self) {
         if let Some(accepting) = self.accepting {
@@ -243,6 +253,7 @@ impl Shared {
         let identity = Identity {
             me: options.me,
             life: options.life,
+            layout: options.layout,
             peers: options.peers.keys().copied().collect(),
             cluster: None,
             members: Vec::new(),
@@ -251,6 +262,7 @@ impl Shared {
             inbound: Inbound::new(options.inbound_max, options.inbound_per_address_max),
             options,
             counters: Arc::new(Counters::new()),
+            round_trips: Arc::new(RoundTrips::new(identity.peers.iter().copied())),
             identity: Mutex::new(identity),
             events,
         }

@@ -1,6 +1,8 @@
 //! What a bridge counts.
 
 use crate::hello::Refusal;
+use paxos_actors::latency::Latency;
+use paxos_core::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -71,6 +73,8 @@ counts! {
     RefusedNotAMember "refused_not_a_member"
     /// Peers refused: a handshake made for another connection.
     RefusedReplayed "refused_replayed"
+    /// Peers refused: they were told another layout.
+    RefusedOtherLayout "refused_other_layout"
     /// Refusals that peers gave to this node.
     RefusedByPeer "refused_by_peer"
 }
@@ -108,6 +112,26 @@ impl Default for Counters {
     }
 }
 
+/// How long it takes until each peer answers a ping. A ping waits behind mail, as mail does.
+#[derive(Debug)]
+pub struct RoundTrips(BTreeMap<NodeId, Latency>);
+
+impl RoundTrips {
+    pub(crate) fn new(peers: impl Iterator<Item = NodeId>) -> RoundTrips {
+        RoundTrips(peers.map(|node| (node, Latency::default())).collect())
+    }
+
+    /// Of one peer.
+    pub fn of(&self, node: NodeId) -> Option<&Latency> {
+        self.0.get(&node)
+    }
+
+    /// Of every peer.
+    pub fn each(&self) -> impl Iterator<Item = (NodeId, &Latency)> {
+        self.0.iter().map(|(&node, latency)| (node, latency))
+    }
+}
+
 impl From<Refusal> for Count {
     fn from(refusal: Refusal) -> Count {
         match refusal {
@@ -118,6 +142,7 @@ impl From<Refusal> for Count {
             Refusal::WrongCluster { .. } => Count::RefusedWrongCluster,
             Refusal::NotAMember { .. } => Count::RefusedNotAMember,
             Refusal::Replayed => Count::RefusedReplayed,
+            Refusal::OtherLayout => Count::RefusedOtherLayout,
         }
     }
 }

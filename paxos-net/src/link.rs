@@ -23,6 +23,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
+/// Attempts to connect that fail before it is worth a line in the log: some seconds of them.
+const FAILURES_MIN: u64 = 8;
+
 /// The link to one peer. Its mailbox takes the mail for every role there.
 #[derive(Debug)]
 pub struct Link {
@@ -32,6 +35,8 @@ pub struct Link {
     out: FrameWriter,
     connection: Option<Connection>,
     connects: u64,
+    /// Attempts to connect that failed in a row.
+    failures: u64,
     backoff: Duration,
 }
 
@@ -81,6 +86,8 @@ struct Pump {
     progress_at: Instant,
     heard: bool,
     heard_at: Instant,
+    /// The oldest ping without an answer.
+    asked_at: Option<Instant>,
 }
 
 impl Link {
@@ -91,6 +98,7 @@ impl Link {
             backoff: shared.options.patience.backoff_min,
             connection: None,
             connects: 0,
+            failures: 0,
             shared,
             node,
             address,
@@ -113,6 +121,7 @@ impl Link {
         self.shared.counters.add(Count::Connects, 1);
         self.shared.counters.add(Count::Reconnects, u64::from(self.connects > 0));
         self.connects += 1;
+        self.failures = 0;
         self.out.reset();
         let pump = Pump::new(stream, self.shared.options.patience.ping);
         let pump = ctx.spawn(pump.map(|cut, link: &mut Link, ctx| link.lost(cut, ctx)));
@@ -151,11 +160,24 @@ impl Link {
                 self.backoff = self.shared.options.patience.backoff_max;
             }
             error => {
-                let (peer, address) = (self.node, &self.address);
-                tracing::debug!(%peer, address, %error, "cannot connect to peer");
+                self.failures += 1;
+                let (peer, address, times) = (self.node, &self.address, self.failures);
+                // Nodes that start together miss each other at first.
+                if times >= FAILURES_MIN && times.is_power_of_two() {
+                    tracing::warn!(%peer, address, %error, times, "cannot connect to peer yet");
+                } else {
+                    tracing::debug!(%peer, address, %error, "cannot connect to peer");
+                }
             }
         }
         self.retry(ctx);
+    }
+
+    /// The peer needs as long as it is since `asked_at` to answer.
+    fn took(&self, asked_at: Instant) {
+        if let Some(latency) = self.shared.round_trips.of(self.node) {
+            latency.record(u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
     }
 
     /// Dials again after a time between half the backoff and all of it, then doubles the backoff.
@@ -252,11 +274,12 @@ impl Pump {
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let inbound = FrameReader::new(NOTICE_BYTES_MAX);
         let (progress_at, heard_at) = (Instant::now(), Instant::now());
-        Pump { stream, inbound, ticker, progress: false, progress_at, heard: false, heard_at }
+        let (progress, heard, asked_at) = (false, false, None);
+        Pump { stream, inbound, ticker, progress, progress_at, heard, heard_at, asked_at }
     }
 
     /// Reads what the other end has to say, which is only that it lives.
-    fn read(&mut self, task: &mut Task<'_>) -> Poll<Cut> {
+    fn read(&mut self, link: &Link, task: &mut Task<'_>) -> Poll<Cut> {
         let mut bytes = [0; 256];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
@@ -267,7 +290,12 @@ impl Pump {
             }
             loop {
                 match self.inbound.next_frame() {
-                    Ok(Some(frame)) if frame.kind == PONG => self.heard = true,
+                    Ok(Some(frame)) if frame.kind == PONG => {
+                        self.heard = true;
+                        if let Some(asked_at) = self.asked_at.take() {
+                            link.took(asked_at);
+                        }
+                    }
                     Ok(None) => break,
                     Ok(Some(_)) => return Poll::Ready(Cut::Mail),
                     Err(error) => return Poll::Ready(error.into()),
@@ -294,6 +322,11 @@ impl Pump {
         }
         if now - self.heard_at >= patience.silence {
             return Poll::Ready(Cut::Silent);
+        }
+        // What is not answered yet has taken as long as this at least.
+        match self.asked_at {
+            Some(asked_at) => link.took(asked_at),
+            None => self.asked_at = Some(Instant::now()),
         }
         match link.out.push(PING, &()) {
             // Asks the ticker again, so that it wakes this task for the next one.
@@ -330,7 +363,7 @@ impl ActorFuture<Link> for Pump {
     ) -> Poll<Cut> {
         let pump = self.get_mut();
         // Reading comes first: after a stall of this process, what has arrived counts as heard.
-        if let Poll::Ready(cut) = pump.read(task) {
+        if let Poll::Ready(cut) = pump.read(link, task) {
             return Poll::Ready(cut);
         }
         if let Poll::Ready(cut) = pump.tick(link, task) {

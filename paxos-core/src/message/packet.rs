@@ -1,6 +1,95 @@
-//! Of which role and of which kind a packet is.
+//! The one sum over all roles, and the kinds of message.
 
-use super::{AcceptorMsg, ClientMsg, LearnerMsg, Packet, ProposerMsg, RoleName};
+use super::{AcceptorMsg, ClientMsg, LearnerMsg, ProposerMsg, RoleName};
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// A message and the role it is for: the one sum over all roles, which links carry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Packet {
+    /// For the node's acceptor.
+    Acceptor(AcceptorMsg),
+    /// For the node's proposer.
+    Proposer(ProposerMsg),
+    /// For the node's learner.
+    Learner(LearnerMsg),
+    /// For the node's client.
+    Client(ClientMsg),
+}
+
+/// Each line: the kind, which is also the name of the message; its name where it is counted; and
+/// what the roles that hear it call what they hear.
+macro_rules! kinds {
+    ($($kind:ident $name:literal $($role:ident)+;)*) => {
+        /// The kinds of message. What two roles hear under one name is one kind.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $(#[doc = concat!("`", $name, "`")] $kind,)*
+        }
+
+        impl Kind {
+            /// All of them, in the order of their declaration.
+            pub const ALL: &[Kind] = &[$(Kind::$kind),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $name,)*
+                }
+            }
+        }
+
+        impl Packet {
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                use {
+                    AcceptorMsg as Acceptor, ClientMsg as Client, LearnerMsg as Learner,
+                    ProposerMsg as Proposer,
+                };
+                match self {
+                    $($(Packet::$role($role::$kind { .. }))|+ => Kind::$kind,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Introduce "introduce" Acceptor;
+    AskRoster "ask_roster" Acceptor;
+    Poll "poll" Acceptor;
+    Prepare "prepare" Acceptor;
+    Accept "accept" Acceptor;
+    Heartbeat "heartbeat" Acceptor;
+    Fetch "fetch" Acceptor;
+    Entries "entries" Acceptor Learner;
+    Roster "roster" Proposer Learner;
+    Propose "propose" Proposer;
+    Polled "polled" Proposer;
+    Promise "promise" Proposer;
+    Accepted "accepted" Proposer;
+    HeartbeatAck "heartbeat_ack" Proposer;
+    Reject "reject" Proposer;
+    Leading "leading" Proposer;
+    Progress "progress" Proposer;
+    AskReadIndex "ask_read_index" Proposer;
+    Voted "voted" Learner;
+    Chosen "chosen" Learner;
+    Read "read" Learner;
+    ReadIndex "read_index" Learner;
+    Registered "registered" Client;
+    NotRegistered "not_registered" Client;
+    Reply "reply" Client;
+    Busy "busy" Client;
+    ReadReply "read_reply" Client;
+    ReadBusy "read_busy" Client;
+    LeaderHint "leader_hint" Client;
+    Covered "covered" Acceptor;
+    FetchSnapshot "fetch_snapshot" Learner;
+    SnapshotPart "snapshot_part" Learner;
+    NoSnapshot "no_snapshot" Learner;
+    TooLarge "too_large" Client;
+}
 
 impl Packet {
     /// The role that it is for.
@@ -12,93 +101,11 @@ impl Packet {
             Packet::Client(_) => RoleName::Client,
         }
     }
+}
 
-    /// The names of all kinds of message.
-    pub const KINDS: [&'static str; 34] = [
-        "introduce",
-        "ask_roster",
-        "poll",
-        "prepare",
-        "accept",
-        "heartbeat",
-        "fetch",
-        "entries",
-        "roster",
-        "propose",
-        "polled",
-        "promise",
-        "accepted",
-        "heartbeat_ack",
-        "reject",
-        "leading",
-        "progress",
-        "ask_read_index",
-        "voted",
-        "chosen",
-        "read",
-        "read_index",
-        "registered",
-        "not_registered",
-        "reply",
-        "busy",
-        "read_reply",
-        "read_busy",
-        "leader_hint",
-        "covered",
-        "fetch_snapshot",
-        "snapshot_part",
-        "no_snapshot",
-        "too_large",
-    ];
-
-    /// Its kind: the place of its name in [`Packet::KINDS`].
-    pub fn kind(&self) -> usize {
-        match self {
-            Packet::Acceptor(msg) => match msg {
-                AcceptorMsg::Introduce { .. } => 0,
-                AcceptorMsg::AskRoster { .. } => 1,
-                AcceptorMsg::Poll { .. } => 2,
-                AcceptorMsg::Prepare { .. } => 3,
-                AcceptorMsg::Accept { .. } => 4,
-                AcceptorMsg::Heartbeat { .. } => 5,
-                AcceptorMsg::Fetch { .. } => 6,
-                AcceptorMsg::Entries(_) => 7,
-                AcceptorMsg::Covered { .. } => 29,
-            },
-            Packet::Proposer(msg) => match msg {
-                ProposerMsg::Roster(_) => 8,
-                ProposerMsg::Propose { .. } => 9,
-                ProposerMsg::Polled { .. } => 10,
-                ProposerMsg::Promise { .. } => 11,
-                ProposerMsg::Accepted { .. } => 12,
-                ProposerMsg::HeartbeatAck { .. } => 13,
-                ProposerMsg::Reject { .. } => 14,
-                ProposerMsg::Leading { .. } => 15,
-                ProposerMsg::Progress { .. } => 16,
-                ProposerMsg::AskReadIndex { .. } => 17,
-            },
-            Packet::Learner(msg) => match msg {
-                LearnerMsg::Roster(_) => 8,
-                LearnerMsg::Voted { .. } => 18,
-                LearnerMsg::Chosen { .. } => 19,
-                LearnerMsg::Entries(_) => 7,
-                LearnerMsg::Read { .. } => 20,
-                LearnerMsg::ReadIndex { .. } => 21,
-                LearnerMsg::FetchSnapshot { .. } => 30,
-                LearnerMsg::SnapshotPart { .. } => 31,
-                LearnerMsg::NoSnapshot { .. } => 32,
-            },
-            Packet::Client(msg) => match msg {
-                ClientMsg::Registered { .. } => 22,
-                ClientMsg::NotRegistered { .. } => 23,
-                ClientMsg::Reply { .. } => 24,
-                ClientMsg::Busy { .. } => 25,
-                ClientMsg::ReadReply { .. } => 26,
-                ClientMsg::ReadBusy { .. } => 27,
-                ClientMsg::LeaderHint { .. } => 28,
-                ClientMsg::TooLarge { .. } => 33,
-            },
-        }
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

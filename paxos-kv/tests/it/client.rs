@@ -5,15 +5,19 @@ use bytes::Bytes;
 use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, Slot, Timing};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
-use paxos_kv::{Expect, KvClient, KvError, Limit, Swap};
+use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
 use paxos_net::{FrameReader, FrameWriter};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::mpsc::{self, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
+
+/// Longer than anything takes that is going to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cluster in a thread of this process.
 struct InThread {
@@ -57,7 +61,7 @@ impl Drop for InThread {
 }
 
 fn patient(endpoints: &str) -> KvClient {
-    client(endpoints).with_deadline(Duration::from_secs(60))
+    client(endpoints).timeout(PATIENCE)
 }
 
 #[test]
@@ -141,18 +145,19 @@ fn over_a_limit_is_refused_before_anything_is_sent() {
 }
 
 /// A node that answers as `answer` says, and then falls silent.
-fn pretender(answer: fn(&Request) -> Option<Response>) -> String {
+fn pretender(answer: impl Fn(&Request) -> Option<Response> + Clone + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {
+            let answer = answer.clone();
             std::thread::spawn(move || pretend(stream, answer));
         }
     });
     address
 }
 
-fn pretend(mut stream: TcpStream, answer: fn(&Request) -> Option<Response>) {
+fn pretend(mut stream: TcpStream, answer: impl Fn(&Request) -> Option<Response>) {
     let (mut reader, mut writer) = (FrameReader::new(1 << 21), FrameWriter::new(1 << 21));
     let mut chunk = [0; 4096];
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
@@ -189,9 +194,27 @@ fn registrar(request: &Request) -> Option<Response> {
 
 #[test]
 fn a_write_that_may_have_been_applied_is_unknown_and_never_failed() {
-    let client = client(&pretender(registrar)).with_deadline(Duration::from_millis(400));
-    let outcome = runtime().block_on(client.put("k", "v"));
-    let Err(KvError::Unknown(ticket)) = outcome else { panic!("{outcome:?}") };
+    let (saw, seen) = mpsc::channel();
+    let client = client(&pretender(move |request| {
+        if let Request::Propose(commands) = request
+            && let [paxos_core::Command { body: paxos_core::Body::Run { .. }, .. }] = commands[..]
+        {
+            // It may come once more when nobody listens any more.
+            let _ = saw.send(());
+        }
+        registrar(request)
+    }));
+    let mut timeout = Duration::from_millis(250);
+    let ticket = loop {
+        match runtime().block_on(client.clone().timeout(timeout).put("k", "v")) {
+            Err(KvError::Unknown(ticket)) => break ticket,
+            // The time was up before it could be sent: this machine has much to do.
+            Err(KvError::NotApplied(_)) if timeout < PATIENCE => timeout *= 2,
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(seen.try_recv(), Err(TryRecvError::Empty), "what was seen may be applied");
+    };
+    assert_eq!(seen.recv_timeout(PATIENCE), Ok(()), "what was never sent cannot be applied");
     assert_eq!(ticket.to_string(), "4.2:0");
 }
 
@@ -210,7 +233,7 @@ fn the_command_exits_with_3_and_names_the_ticket() {
 
 #[test]
 fn what_was_never_sent_or_only_reads_is_not_applied() {
-    let client = client(&pretender(hello)).with_deadline(Duration::from_millis(400));
+    let client = client(&pretender(hello)).timeout(Duration::from_millis(400));
     let put = runtime().block_on(client.put("k", "v"));
     assert!(matches!(put, Err(KvError::NotApplied(_))), "{put:?}: it had no session");
     let get = runtime().block_on(client.get("k"));
@@ -239,4 +262,64 @@ fn values_are_bytes() {
     runtime().block_on(client.put(every.clone(), every.clone())).unwrap();
     let found = runtime().block_on(client.get(every.clone())).unwrap().unwrap();
     assert_eq!((found.key, found.value), (every.clone(), every));
+}
+
+#[test]
+fn the_pages_of_a_scan_are_of_one_moment() {
+    let cluster = InThread::start(1);
+    let (client, tokio) = (patient(&cluster.endpoints), runtime());
+    let put = |key: &'static str, value: Vec<u8>| tokio.block_on(client.put(key, value)).unwrap();
+    let big = |byte| vec![byte; 600_000];
+    for key in ["s/1", "s/2", "s/3"] {
+        put(key, big(b'a'));
+    }
+    put("t", big(b'a'));
+    let keys = |page: &Page| page.found.iter().map(|found| found.key.clone()).collect::<Vec<_>>();
+    let mut scan = client.scan("s/");
+    let first = tokio.block_on(scan.next_page()).unwrap().unwrap();
+    assert_eq!(keys(&first), ["s/1"], "two are more than one answer has");
+    let newest = put("s/2", big(b'b')).mod_revision;
+    tokio.block_on(client.delete("s/3")).unwrap();
+    put("s/4", big(b'b'));
+    let mut rest = Vec::new();
+    while let Some(page) = tokio.block_on(scan.next_page()).unwrap() {
+        assert!(page.revision == first.revision && page.revision < newest);
+        rest.extend(page.found);
+    }
+    assert!(rest.iter().map(|found| &found.key[..]).eq([b"s/2", b"s/3"]));
+    assert!(rest.iter().all(|found| found.value == big(b'a')), "as it was at the first page");
+    assert_eq!(tokio.block_on(scan.next_page()), Ok(None));
+
+    let mut limited = client.scan("s/").limit(2).keys_only();
+    let page = tokio.block_on(limited.next_page()).unwrap().unwrap();
+    assert_eq!(keys(&page), ["s/1", "s/2"]);
+    assert!(page.found.iter().all(|found| found.value.is_empty()));
+    assert_eq!(tokio.block_on(limited.next_page()), Ok(None));
+    let nothing = tokio.block_on(client.scan("u").next_page()).unwrap().unwrap();
+    assert_eq!(nothing.found, []);
+}
+
+#[test]
+fn a_scan_whose_moment_is_not_kept_any_more_says_what_to_do() {
+    let cluster = InThread::start(1);
+    let (client, tokio) = (patient(&cluster.endpoints), runtime());
+    for key in ["s/1", "s/2"] {
+        tokio.block_on(client.put(key, vec![b'x'; 600_000])).unwrap();
+    }
+    let mut scan = client.scan("s/");
+    tokio.block_on(scan.next_page()).unwrap().unwrap();
+    let puts: Vec<_> = (0..1100)
+        .map(|_| {
+            let client = client.clone();
+            tokio.spawn(async move { client.put("other", "y").await })
+        })
+        .collect();
+    for put in puts {
+        tokio.block_on(put).unwrap().unwrap();
+    }
+    let error = tokio.block_on(scan.next_page()).unwrap_err();
+    assert!(matches!(error, KvError::ScanTooOld(_)), "{error:?}");
+    assert!(error.to_string().contains("scan again"), "{error}");
+    let again = tokio.block_on(client.scan("s/").next_page()).unwrap().unwrap();
+    assert_eq!(again.found.len(), 1);
 }

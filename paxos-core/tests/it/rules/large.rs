@@ -27,7 +27,7 @@ fn ack(ballot: Ballot, round: u64) -> ProposerMsg {
 
 /// The acceptors that are asked for a vote in an output.
 fn asked(out: &Output<NoRecord>) -> Vec<u64> {
-    let accepts = out.mail.iter().filter(|mail| Packet::KINDS[mail.packet.kind()] == "accept");
+    let accepts = out.mail.iter().filter(|mail| mail.packet.kind() == Kind::Accept);
     accepts.map(|mail| mail.to.0).collect()
 }
 
@@ -119,7 +119,7 @@ fn r10_votes_keep_a_leader_whose_heartbeats_wait() {
         assert_eq!(proposals(&p.propose(vec![register(n)])).len(), 1);
         for _ in 0..10 {
             p.pass_ms(10);
-            assert_eq!(p.role.status().stance, "lead");
+            assert_eq!(p.role.status().stance, StanceName::Lead);
         }
         p.voted(1, b, slots(0, n + 1));
         p.voted(2, b, slots(0, n + 1));
@@ -128,9 +128,9 @@ fn r10_votes_keep_a_leader_whose_heartbeats_wait() {
     while p.now.since(sent_at) < 300_000 {
         p.pass_ms(10);
     }
-    assert_eq!(p.role.status().stance, "lead");
+    assert_eq!(p.role.status().stance, StanceName::Lead);
     assert_eq!(p.pass_ms(1), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
 }
 
 /// R10: a vote that was under way for long says nothing of the present.
@@ -158,10 +158,14 @@ fn r10_a_late_vote_counts_from_the_first_sending() {
     p.voted(2, b, slots(0, 1));
     while p.now.since(led_at) < 500_000 {
         p.pass_ms(10);
-        assert_eq!(p.role.status().stance, "lead");
+        assert_eq!(p.role.status().stance, StanceName::Lead);
     }
     p.pass_ms(1);
-    assert_eq!(p.role.status().stance, "follow", "300 ms after the last echo was asked for");
+    assert_eq!(
+        p.role.status().stance,
+        StanceName::Follow,
+        "300 ms after the last echo was asked for"
+    );
 }
 
 /// What is not answered is not sent again into a link that is at work on it.
@@ -218,13 +222,13 @@ fn r06_a_campaign_lasts_as_long_as_parts_come() {
     let b = p.campaign();
     let began_at = p.now;
     let mut n = 0;
-    while p.role.status().stance == "campaign" {
+    while p.role.status().stance == StanceName::Campaign {
         for _ in 0..25 {
             p.pass_ms(10);
         }
         let part = ProposerMsg::Promise { ballot: b, part: part_of_many(n) };
         let next = p.hear(2, part.clone());
-        if p.role.status().stance == "campaign" {
+        if p.role.status().stance == StanceName::Campaign {
             assert!(prepares(&next).contains(&(2, n + 1)), "{next:?}");
             assert_eq!(p.hear(2, part), silence());
         }
@@ -232,7 +236,7 @@ fn r06_a_campaign_lasts_as_long_as_parts_come() {
     }
     let lasted = p.now.since(began_at);
     assert!((6_000_000..6_300_000).contains(&lasted), "{lasted}");
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
 }
 
 /// R6: who was asked for a part is asked again less and less often: the part may be large.
@@ -308,10 +312,7 @@ fn r17_what_is_too_large_is_refused_for_good() {
     p.hear(2, ProposerMsg::Leading { ballot: follows });
     let kinds = |out: Output<NoRecord>| out.mail.into_iter().map(|mail| mail.packet.kind());
     let kinds: Vec<_> = kinds(told(p.propose(vec![large(7, 101)]))).collect();
-    assert_eq!(
-        kinds.into_iter().map(|k| Packet::KINDS[k]).collect::<Vec<_>>(),
-        ["too_large", "leader_hint"]
-    );
+    assert_eq!(kinds, [Kind::TooLarge, Kind::LeaderHint]);
     p.lead(nothing(), nothing());
     let commands = vec![large(7, 101), large(8, 100)];
     let out = told(p.hear(2, ProposerMsg::Propose { commands, hops: 1 }));

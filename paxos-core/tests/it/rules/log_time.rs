@@ -150,7 +150,7 @@ fn r18_a_noop_lets_a_session_expire() {
     bench.open(1);
     let mark = bench.sent.len();
     bench.pass_ms(900);
-    assert_eq!(bench.count(mark, |l| l.is("accept")), 0);
+    assert_eq!(bench.count(mark, |l| l.is(Kind::Accept)), 0);
     assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [1; 3]);
     bench.pass_ms(300);
     assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [0; 3]);
@@ -159,7 +159,7 @@ fn r18_a_noop_lets_a_session_expire() {
         Packet::Acceptor(AcceptorMsg::Accept { entry, .. }) => entry.is_noop(),
         _ => false,
     };
-    assert_eq!((bench.count(mark, |l| l.is("accept")), bench.count(mark, noop)), (3, 3));
+    assert_eq!((bench.count(mark, |l| l.is(Kind::Accept)), bench.count(mark, noop)), (3, 3));
 }
 
 /// R18: what is queued makes the no-op needless.
@@ -245,7 +245,7 @@ fn r18_log_time_stands_still_while_nothing_can_be_proposed() {
     let part =
         PromisePart { chosen_below: Slot(100), from: Slot(100), log_time_ms: 5000, ..nothing() };
     let mut b = ballot(0, 1);
-    while p.role.status().stance != "lead" {
+    while p.role.status().stance != StanceName::Lead {
         b = p.campaign();
         p.hear(2, ProposerMsg::Promise { ballot: b, part: part.clone() });
         p.hear(3, ProposerMsg::Promise { ballot: b, part: nothing() });
@@ -266,7 +266,7 @@ fn r18_log_time_stands_still_while_nothing_can_be_proposed() {
                     p.hear(2, ack);
                 }
             }
-            assert_eq!(p.role.status().stance, "lead");
+            assert_eq!(p.role.status().stance, StanceName::Lead);
         }
         entries.iter().map(|(_, slot, entry)| (slot.0, entry.log_time_ms)).collect::<Vec<_>>()
     };

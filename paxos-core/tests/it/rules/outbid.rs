@@ -31,7 +31,7 @@ impl Office {
     }
 
     /// Lets time pass; gives back the stances that the proposer had, one after the other.
-    fn pass_ms(&mut self, ms: u64) -> Vec<(&'static str, Ballot)> {
+    fn pass_ms(&mut self, ms: u64) -> Vec<(StanceName, Ballot)> {
         let mut stances = Vec::new();
         for _ in 0..ms / 10 {
             self.now = self.now.plus(10_000);
@@ -79,11 +79,11 @@ impl Office {
 fn a_member_that_promised_a_lost_ballot_votes_again() {
     let mut office = Office::new(layout(3));
     office.pass_ms(1000);
-    assert_eq!(office.proposer.status().stance, "lead");
+    assert_eq!(office.proposer.status().stance, StanceName::Lead);
     let lost = office.lose_a_ballot();
     office.pass_ms(9000);
     let ProposerStatus { stance, ballot, campaigns, .. } = office.proposer.status();
-    assert_eq!(stance, "lead");
+    assert_eq!(stance, StanceName::Lead);
     assert!(ballot > lost, "it still leads in {ballot}");
     assert!(office.acceptors.iter().all(|acceptor| acceptor.status().promised == ballot));
     assert_eq!(campaigns, 2, "one new ballot is enough");
@@ -102,11 +102,15 @@ fn r10_an_office_that_cannot_be_regained_is_kept() {
     let first = office.proposer.status().ballot;
     let lost = office.lose_a_ballot();
     office.down = vec![4, 5];
-    assert_eq!(office.pass_ms(30_000), [("lead", first)]);
+    assert_eq!(office.pass_ms(30_000), [(StanceName::Lead, first)]);
     office.down = vec![5];
     let stances = office.pass_ms(2000);
     let ProposerStatus { stance, ballot, .. } = office.proposer.status();
-    assert_eq!((stance, stances.len()), ("lead", 2), "it is given up for the next: {stances:?}");
+    assert_eq!(
+        (stance, stances.len()),
+        (StanceName::Lead, 2),
+        "it is given up for the next: {stances:?}"
+    );
     assert!(ballot > lost);
     assert_eq!(office.acceptors[2].status().promised, ballot);
 }

@@ -115,10 +115,10 @@ fn r06_a_promise_counts_when_all_its_parts_are_there() {
         p.hear(3, promise(b, nothing()));
         for i in [2, 1, 0, 2, 1, 0].into_iter().filter(|&i| i != missing) {
             p.hear(2, promise(b, parts()[i].clone()));
-            assert_eq!(p.role.status().stance, "campaign");
+            assert_eq!(p.role.status().stance, StanceName::Campaign);
         }
         let first = p.hear(2, promise(b, parts()[missing].clone()));
-        assert_eq!(p.role.status().stance, "lead");
+        assert_eq!(p.role.status().stance, StanceName::Lead);
         let hole = Entry::noop(0);
         let entries = [entry(0), entry(1), hole, entry(3), entry(4)];
         let expected: Vec<_> = (0..).zip(entries).map(|(slot, e)| (b, Slot(slot), e)).collect();
@@ -143,9 +143,9 @@ fn r06_parts_of_two_ballots_do_not_mix() {
     for part in parts() {
         assert_eq!(p.hear(2, promise(b1, part)), silence());
     }
-    assert_eq!(p.role.status().stance, "campaign");
+    assert_eq!(p.role.status().stance, StanceName::Campaign);
     p.hear(2, promise(b2, parts()[0].clone()));
-    assert_eq!(p.role.status().stance, "lead");
+    assert_eq!(p.role.status().stance, StanceName::Lead);
 }
 
 /// R6: a part that tells of newer chosen slots stands for the parts below it, and leaves no gap.
@@ -160,7 +160,7 @@ fn r06_parts_of_two_answers_must_leave_no_gap() {
     p.hear(2, promise(b, parts()[0].clone()));
     let newer = |part: PromisePart| PromisePart { chosen_below: Slot(3), ..part };
     p.hear(2, promise(b, newer(parts()[2].clone())));
-    assert_eq!(p.role.status().stance, "campaign");
+    assert_eq!(p.role.status().stance, StanceName::Campaign);
     let second = PromisePart { from: Slot(3), ..newer(parts()[1].clone()) };
     let first = p.hear(2, promise(b, second));
     assert_eq!(proposals(&first), vec![(b, Slot(3), entry(3)), (b, Slot(4), entry(4))]);
@@ -178,7 +178,7 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
     let b1 = p.campaign();
     p.hear(2, promise(b1, part.clone()));
     assert_eq!(p.hear(3, promise(b1, nothing())), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     assert_eq!(p.applied(5), silence());
     let (b2, _) = p.lead(part, nothing());
     assert!(b2 > b1);
@@ -203,16 +203,16 @@ fn r06_a_proposer_far_behind_lets_others_lead_at_first() {
     for _ in 0..2 {
         let next = lose(&mut p);
         assert!(next.0.since(last.0) >= 1_200_000);
-        assert_eq!((last.1, next.1), ("follow", "follow"));
+        assert_eq!((last.1, next.1), (StanceName::Follow, StanceName::Follow));
         last = next;
     }
-    assert_eq!(lose(&mut p).1, "lead");
+    assert_eq!(lose(&mut p).1, StanceName::Lead);
 
     let mut p = proposer(options());
-    assert_eq!(lose(&mut p).1, "follow");
+    assert_eq!(lose(&mut p).1, StanceName::Follow);
     p.applied(84);
     let came_near = p.now;
     let (at, stance) = lose(&mut p);
     assert!(at.since(came_near) <= 600_000, "it need not wait longer");
-    assert_eq!(stance, "lead");
+    assert_eq!(stance, StanceName::Lead);
 }
