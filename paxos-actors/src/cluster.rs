@@ -7,6 +7,7 @@ use crate::ending::NodeEnd;
 use crate::log::Log;
 use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
 use crate::routes::Routes;
+use crate::snapshots::SnapshotError;
 use crate::submit::ClientHandle;
 use crate::wal::WalError;
 use paxos_core::quorum::QuorumError;
@@ -45,6 +46,9 @@ pub enum ClusterError {
     /// The log of a node cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// The snapshots of a node cannot be opened.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
@@ -87,14 +91,15 @@ impl<S: StateMachine> ClusterBuilder<S> {
         self
     }
 
-    /// Logs are kept on disk, in a directory for each node below this one. Without this they are
-    /// kept in memory, for as long as the cluster lives.
+    /// Logs and snapshots are kept on disk, in a directory for each node below this one. Without
+    /// this they are kept in memory, for as long as the cluster lives.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> ClusterBuilder<S> {
         self.logs = Logs::Directory(path.into());
         self
     }
 
     /// What opens a node's log; called at each start of the node, and must find what was there.
+    /// Such a cluster keeps no snapshots.
     pub fn logs(mut self, logs: impl Fn(NodeId) -> Box<dyn Log<Record>> + 'static) -> Self {
         self.logs = Logs::Opened(Box::new(logs));
         self
@@ -245,6 +250,12 @@ impl<S: StateMachine> Cluster<S> {
             .learner(move || state(node));
         if let Some(log) = log {
             builder = builder.log(log);
+        }
+        let learners = &plan.layout.learners;
+        if learners.iter().any(|feed| feed.learner == node)
+            && let Some(snapshots) = plan.logs.snapshots(node, learners.len() > 1)?
+        {
+            builder = builder.snapshots(snapshots);
         }
         let started = builder.start()?;
         self.nodes.insert(node, started);

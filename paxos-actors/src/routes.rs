@@ -39,7 +39,7 @@ pub enum Posted {
 }
 
 /// Messages posted, by kind, and messages lost.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counters {
     posted: [AtomicU64; Kind::ALL.len()],
     full: AtomicU64,
@@ -110,6 +110,16 @@ impl Routes {
     /// What was posted and lost through this table, and those that it replaced.
     pub fn counts(&self) -> Counts {
         self.counters.read()
+    }
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters {
+            posted: std::array::from_fn(|_| AtomicU64::default()),
+            full: AtomicU64::default(),
+            unreachable: AtomicU64::default(),
+        }
     }
 }
 

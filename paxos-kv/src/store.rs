@@ -8,17 +8,19 @@
 //! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
 //! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
 
+mod leaves;
 mod range;
+mod snapshot;
 
 pub use crate::op::RevisionError;
 
+use self::leaves::Leaves;
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
 use paxos_core::rng::mix;
-use paxos_core::{Applied, StateMachine};
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use paxos_core::{Applied, SnapshotParts, StateMachine, Unrestorable};
+use std::collections::VecDeque;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -34,7 +36,7 @@ const VERSION_BYTES: u64 = 64;
 pub struct Store {
     revision: u64,
     compacted: u64,
-    keys: BTreeMap<Bytes, History>,
+    keys: Leaves,
     live: u64,
     digest: u64,
     /// The revisions at which a version was superseded, and whose version it was, oldest first.
@@ -61,7 +63,7 @@ impl Store {
         Store {
             revision: 1,
             compacted: 1,
-            keys: BTreeMap::new(),
+            keys: Leaves::new(),
             live: 0,
             digest: 0,
             superseded: VecDeque::new(),
@@ -91,7 +93,7 @@ impl Store {
 
     /// The present value of a key.
     pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
-        let (key, history) = self.keys.get_key_value(key)?;
+        let (key, history) = self.keys.get(key)?;
         key_value(key, history.back()?)
     }
 
@@ -125,7 +127,7 @@ impl Store {
     }
 
     fn present(&self, key: &[u8]) -> Option<(&[u8], Meta)> {
-        let version = self.keys.get(key)?.back()?;
+        let version = self.keys.get(key)?.1.back()?;
         Some((version.value.as_deref()?, version.meta))
     }
 
@@ -159,8 +161,7 @@ impl Store {
     ///
     /// The key is looked up once: in a large store that is most of what a change costs.
     fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
-        let this = (Bound::Included(key), Bound::Included(key));
-        let found = self.keys.range_mut::<[u8], _>(this).next();
+        let found = self.keys.get_mut(key);
         let version = next(found.as_ref().and_then(|(_, history)| history.back()));
         let meta = version.meta;
         self.digest = self.digest.wrapping_add(version.digest);
@@ -198,7 +199,7 @@ impl Store {
     }
 
     fn forget_oldest(&mut self, key: &Bytes) {
-        let Some(history) = self.keys.get_mut(key) else { return };
+        let Some((_, history)) = self.keys.get_mut(key) else { return };
         if let Some(oldest) = history.pop_front() {
             self.superseded_bytes -= bytes_of(&oldest);
         }
@@ -230,6 +231,16 @@ impl StateMachine for Store {
 
     fn digest(&self) -> u64 {
         mix(self.digest ^ mix(self.revision))
+    }
+
+    /// Copies the upper level of the map of keys, and no key: about a millisecond for a million of
+    /// them. While the parts are read out, what changes is copied once, some 64 keys at a time.
+    fn snapshot(&self) -> SnapshotParts {
+        Box::new(self.parts())
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        self.take(part)
     }
 }
 

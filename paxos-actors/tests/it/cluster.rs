@@ -6,29 +6,26 @@ use paxos_actors::cluster::{Cluster, ClusterBuilder, ClusterError};
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
-use paxos_core::{
-    Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
-    Slot, StanceName, Timing,
-};
+use paxos_core::{Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, SessionRules, Slot, StanceName, Timing};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-fn builder(nodes: u64) -> ClusterBuilder<Tally> {
+pub fn builder(nodes: u64) -> ClusterBuilder<Tally> {
     let timing = Timing::new(10, 100).expect("sound");
     Cluster::builder(nodes, |_| Tally::default()).expect("sound").timing(timing)
 }
 
-async fn start(nodes: u64) -> Cluster<Tally> {
+pub async fn start(nodes: u64) -> Cluster<Tally> {
     builder(nodes).start().await.expect("can start")
 }
 
-async fn client(cluster: &mut Cluster<Tally>) -> ClientHandle {
+pub async fn client(cluster: &mut Cluster<Tally>) -> ClientHandle {
     cluster.client().await.expect("can start").timeout(Duration::from_secs(60))
 }
 
 /// Writes each of these once and expects that each was applied once.
-async fn write_all(client: &ClientHandle, keys: impl IntoIterator<Item = String>) {
+pub async fn write_all(client: &ClientHandle, keys: impl IntoIterator<Item = String>) {
     let writes: Vec<_> = keys
         .into_iter()
         .map(|key| {
@@ -42,12 +39,12 @@ async fn write_all(client: &ClientHandle, keys: impl IntoIterator<Item = String>
     }
 }
 
-fn keys(name: &str, count: usize) -> impl Iterator<Item = String> {
+pub fn keys(name: &str, count: usize) -> impl Iterator<Item = String> {
     (0..count).map(move |i| format!("{name}{i}"))
 }
 
 /// Polls until `found` finds something. Bounded only so that a failure ends.
-async fn eventually<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..3000 {
         if let Some(value) = found().await {
             return value;
@@ -57,12 +54,12 @@ async fn eventually<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) ->
     panic!("never: {what}");
 }
 
-async fn leader(cluster: &Cluster<Tally>) -> NodeId {
+pub async fn leader(cluster: &Cluster<Tally>) -> NodeId {
     eventually("a leader", async || cluster.leader().await).await
 }
 
 /// All running nodes have applied the same, up to the same slot; gives back how many keys.
-async fn agreement(cluster: &Cluster<Tally>, keys: usize) {
+pub async fn agreement(cluster: &Cluster<Tally>, keys: usize) {
     let same = eventually("all learners are equal", async || {
         let status = cluster.status().await;
         let mut seen = status.values().filter_map(|node| node.learner.clone());
