@@ -6,7 +6,10 @@ use paxos_actors::cluster::{Cluster, ClusterBuilder, ClusterError};
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
-use paxos_core::{Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, SessionRules, Slot, StanceName, Timing};
+use paxos_core::{
+    Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
+    SessionRules, Slot, StanceName, Timing,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;

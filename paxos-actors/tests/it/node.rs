@@ -5,7 +5,10 @@ use actix::prelude::*;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{LayoutError, Node, NodeBuilder, NodeError};
 use paxos_actors::{LogEvent, Posted, Routes};
-use paxos_core::{Ballot, Feed, Kind, Layout, NodeId, Outgoing, ProposerMsg, Quorums, Record, RoleName, SessionRules};
+use paxos_core::{
+    Ballot, Feed, Kind, Layout, NodeId, Outgoing, ProposerMsg, Quorums, Record, RoleName,
+    SessionRules,
+};
 use std::sync::Arc;
 
 fn layout(nodes: u64) -> Layout {
