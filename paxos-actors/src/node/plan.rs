@@ -126,7 +126,7 @@ fn check(layout: &Layout) -> Result<(), LayoutError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use paxos_core::{Feed, Quorums};
+    use paxos_core::{Feed, Quorums, SessionRules};
 
     fn nodes(ids: &[u64]) -> Vec<NodeId> {
         ids.iter().copied().map(NodeId).collect()

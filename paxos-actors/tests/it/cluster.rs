@@ -8,7 +8,7 @@ use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
 use paxos_core::{
     Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
-    Slot, StanceName, Timing,
+    SessionRules, Slot, StanceName, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -7,6 +7,7 @@ use paxos_actors::node::{LayoutError, Node, NodeBuilder, NodeError};
 use paxos_actors::{LogEvent, Posted, Routes};
 use paxos_core::{
     Ballot, Feed, Kind, Layout, NodeId, Outgoing, ProposerMsg, Quorums, Record, RoleName,
+    SessionRules,
 };
 use std::sync::Arc;
 

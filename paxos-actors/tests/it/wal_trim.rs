@@ -39,7 +39,7 @@ fn told(mut acceptor: Acceptor) -> (AcceptorStatus, Vec<Outgoing>) {
     let ballot = Ballot { round: 1 << 40, ..status.promised };
     let fetch = AcceptorMsg::Fetch { from: status.trimmed, role: RoleName::Learner };
     let mut mail = receive(&mut acceptor, fetch).mail;
-    mail.extend(receive(&mut acceptor, AcceptorMsg::Prepare { ballot }).mail);
+    mail.extend(receive(&mut acceptor, AcceptorMsg::Prepare { ballot, from: Slot::ZERO }).mail);
     (status, mail)
 }
 
@@ -68,7 +68,7 @@ fn script(seed: u64, steps: u64) -> Vec<Vec<Record>> {
             0 => {
                 ballot.round += 1;
                 next = chosen_below;
-                step(&mut acceptor, AcceptorMsg::Prepare { ballot });
+                step(&mut acceptor, AcceptorMsg::Prepare { ballot, from: Slot::ZERO });
             }
             1 => {
                 let entries = vec![entry(&mut rng, chosen_below), Entry::noop(0)];

@@ -2,6 +2,7 @@
 
 use crate::op::{Limit, RevisionError};
 use paxos_core::{Refusal, Ticket};
+use std::borrow::Cow;
 use thiserror::Error;
 
 /// Why a call has no result.
@@ -38,12 +39,18 @@ pub enum KvError {
     Ended,
 }
 
-fn reason(refusal: &Refusal) -> &'static str {
-    match refusal {
+fn reason(refusal: &Refusal) -> Cow<'static, str> {
+    let reason = match refusal {
         Refusal::Busy => "the cluster has too much to do; try again later",
         Refusal::TimedOut => {
             "the cluster did not answer in time; see whether it has a leader with `status`"
         }
         Refusal::TooManyCalls => "this client has too many calls open; await some of them first",
-    }
+        Refusal::TooLarge { bytes, bytes_max } => {
+            return Cow::Owned(format!(
+                "the command has {bytes} bytes, of which a node takes at most {bytes_max}; split it"
+            ));
+        }
+    };
+    Cow::Borrowed(reason)
 }

@@ -137,7 +137,7 @@ impl Desk {
         mut send: impl FnMut(ConnectionId, ClientMsg),
     ) {
         match message {
-            ClientMsg::Reply { session, .. } => {
+            ClientMsg::Reply { session, .. } | ClientMsg::TooLarge { session, .. } => {
                 if let Some(&connection) = self.sessions.get(&session) {
                     send(connection, message);
                 }

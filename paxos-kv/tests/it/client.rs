@@ -2,7 +2,7 @@
 
 use crate::support::{client, runtime};
 use bytes::Bytes;
-use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, Slot, Timing};
+use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, SessionRules, Slot, Timing};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
 use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
@@ -187,7 +187,11 @@ fn registrar(request: &Request) -> Option<Response> {
             commands[..]
     {
         let session = SessionId { slot: Slot(4), index: 2 };
-        return Some(Response::Client(ClientMsg::Registered { nonce, session }));
+        return Some(Response::Client(ClientMsg::Registered {
+            nonce,
+            session,
+            rules: SessionRules::default(),
+        }));
     }
     hello(request)
 }

@@ -6,7 +6,7 @@ use paxos_actors::{Envelope, Routes};
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, CommandName, Entries, Entry,
     Incarnation, Layout, LearnerMsg, MemberId, NodeId, Packet, PromisePart, ProposerMsg, Reply,
-    RoleName, SessionId, Slot, SlotRange, Vote,
+    RoleName, SessionId, SessionRules, Slot, SlotRange, Vote,
 };
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Count, Patience};
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@ use crate::support::{ballot, command, entry, samples, session};
 use bytes::Bytes;
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind,
-    LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, Slot,
-    SlotRange, Vote,
+    LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, SessionRules,
+    Slot, SlotRange, Vote,
 };
 use paxos_net::validate::{
     ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,

@@ -312,7 +312,7 @@ fn r17_what_is_too_large_is_refused_for_good() {
     p.hear(2, ProposerMsg::Leading { ballot: follows });
     let kinds = |out: Output<NoRecord>| out.mail.into_iter().map(|mail| mail.packet.kind());
     let kinds: Vec<_> = kinds(told(p.propose(vec![large(7, 101)]))).collect();
-    assert_eq!(kinds.into_iter().map(Kind::name).collect::<Vec<_>>(), ["too_large", "leader_hint"]);
+    assert_eq!(kinds, [Kind::TooLarge, Kind::LeaderHint]);
     p.lead(nothing(), nothing());
     let commands = vec![large(7, 101), large(8, 100)];
     let out = told(p.hear(2, ProposerMsg::Propose { commands, hops: 1 }));
