@@ -2,6 +2,8 @@
 
 mod cli;
 mod client;
+mod config;
+mod dev;
 mod op;
 mod process;
 mod store;

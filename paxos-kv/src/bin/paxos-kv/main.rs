@@ -2,13 +2,15 @@
 
 mod cli;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use cli::Cli;
 use cli::failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(Cli::parse()) {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli::run(cli, &matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(message)) => {
             Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
