@@ -4,7 +4,7 @@ mod builder;
 mod plan;
 
 pub use builder::{NoState, NodeBuilder, NodeError};
-pub use plan::LayoutError;
+pub use paxos_core::LayoutError;
 
 use crate::control::{Inspect, Report, SetRoutes, Stop};
 use crate::ending::{Ending, NodeEnd};

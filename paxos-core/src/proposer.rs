@@ -15,8 +15,9 @@ use self::common::Common;
 use self::follow::Follow;
 use self::lead::Lead;
 use crate::ballot::{Ballot, MemberId, NodeId};
-use crate::config::{Layout, Limits, Now, Timing};
+use crate::config::{Configuration, Limits, Now, Timing};
 use crate::entry::Command;
+use crate::layout::Layout;
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
 use crate::role::{NoRecord, Output, Role};
 use crate::slot::Slot;
@@ -100,6 +101,11 @@ impl Proposer {
     /// Itself.
     pub fn me(&self) -> MemberId {
         self.common.me()
+    }
+
+    /// The configuration that it knows; none before an acceptor has told it.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.common.configuration.as_ref()
     }
 
     /// R15: any proposer takes any command.
