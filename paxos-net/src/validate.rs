@@ -4,21 +4,14 @@
 //! size, so that no arithmetic behind it can overflow. Whether a message is welcome is for the
 //! roles to judge.
 
-use paxos_core::quorum::ACCEPTORS_MAX;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LearnerMsg,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LayoutError, LearnerMsg,
     Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
 };
 use thiserror::Error;
 
 /// Entries, votes or commands in one message: as many as weigh what a part of an answer may.
 pub const ITEMS_MAX: usize = 1 << 17;
-
-/// Proposers, or learners, of one configuration.
-pub const NODES_MAX: usize = 1024;
-
-/// Slots in flight.
-pub const WINDOW_MAX: u64 = 1 << 20;
 
 /// The highest sequence of a session that is still believed.
 pub const SEQUENCE_MAX: u64 = 1 << 60;
@@ -42,8 +35,8 @@ pub enum Unsound {
     #[error("{0} items: at most {ITEMS_MAX}")]
     Items(usize),
     /// A configuration that cannot be.
-    #[error("a configuration that cannot be: too many nodes, doubles, or an absurd window")]
-    Configuration,
+    #[error("a configuration that cannot be: {0}")]
+    Configuration(LayoutError),
     /// A place in a session that none reaches.
     #[error("absurd sequence {0}")]
     Sequence(u64),
@@ -165,14 +158,7 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
 }
 
 fn configuration(c: &Configuration) -> Result<(), Unsound> {
-    let members = c.acceptors.len();
-    let sound = members <= ACCEPTORS_MAX
-        && c.quorums.acceptors() == members
-        && c.acceptors.is_sorted_by(|a, b| a.node < b.node)
-        && c.proposers.len() <= NODES_MAX
-        && c.learners.len() <= NODES_MAX
-        && (1..=WINDOW_MAX).contains(&c.window);
-    if sound { Ok(()) } else { Err(Unsound::Configuration) }
+    c.layout().check().map_err(Unsound::Configuration)
 }
 
 fn entries(e: &Entries) -> Result<(), Unsound> {
