@@ -4,34 +4,40 @@
 //! process: its nodes are as durable, and talk to each other without sockets.
 
 mod connection;
+mod data;
 mod desk;
+mod error;
 mod local;
+mod options;
 mod port;
 mod status;
+mod targets;
 mod tight;
 
+pub use self::error::ServerError;
 pub use self::local::{LocalCluster, LocalOptions, check_size};
+pub use self::options::{Member, ServerOptions};
 
+use self::data::Data;
 use self::port::Port;
 use self::status::Inspector;
+use self::targets::Targets;
 use crate::store::Store;
 use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
 use paxos_actors::control::Inspect;
 use paxos_actors::ending::NodeEnd;
-use paxos_actors::node::{Node, NodeBuilder, NodeError};
-use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
-use paxos_core::quorum::QuorumError;
-use paxos_core::{ClusterId, Layout, Limits, MemberId, NodeId, Timing};
-use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
-use std::collections::BTreeMap;
+use paxos_actors::node::{Node, NodeBuilder};
+use paxos_actors::wal::{self, FileDisk};
+use paxos_core::{
+    Acceptor, ClusterId, Configuration, Layout, Learner, Limits, MemberId, NodeId, Proposer, Timing,
+};
+use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -41,91 +47,6 @@ const FORMED_POLL: Duration = Duration::from_millis(50);
 
 /// A node with data that a peer refuses looks for so long whether others let it in.
 const REFUSAL_GRACE: Duration = Duration::from_secs(2);
-
-/// What a node is started with.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// The node.
-    pub node: NodeId,
-    /// The directory of its log, for this node alone. It is made where there is none.
-    pub data_dir: PathBuf,
-    /// Where clients connect to.
-    pub listen_client: SocketAddr,
-    /// Where peers connect to.
-    pub listen_peer: SocketAddr,
-    /// Every first member of the cluster, this one too, and where its peers reach it.
-    pub initial_cluster: BTreeMap<NodeId, String>,
-    /// How long to wait.
-    pub timing: Timing,
-}
-
-/// Why a node cannot be started, or has ended.
-#[derive(Debug, Error)]
-pub enum ServerError {
-    /// The node is not among the first members.
-    #[error(
-        "node {0} is not in the initial cluster: name it there, with the address that peers use"
-    )]
-    NotInCluster(NodeId),
-    /// Clients and peers cannot be told apart.
-    #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
-    OnePort(SocketAddr),
-    /// There are too many nodes, or none.
-    #[error(transparent)]
-    Quorums(#[from] QuorumError),
-    /// The data is that of a cluster of another size.
-    #[error(
-        "{} has the data of a cluster of {found} nodes, not {asked}: ask for {found} nodes, or use \
-         another data directory", .data_dir.display()
-    )]
-    OtherSize {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// Nodes whose data it has.
-        found: usize,
-        /// Nodes asked for.
-        asked: usize,
-    },
-    /// Its log cannot be opened.
-    #[error(transparent)]
-    Log(#[from] WalError),
-    /// Its roles cannot be started.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// It cannot listen for peers.
-    #[error(transparent)]
-    Bridge(#[from] BridgeError),
-    /// The client port is in use.
-    #[error(
-        "cannot listen for clients on {0}: the port is in use; stop its user or choose another"
-    )]
-    ClientPortInUse(SocketAddr),
-    /// It cannot listen for clients.
-    #[error("cannot listen for clients on {0}: {1}")]
-    ClientPort(SocketAddr, #[source] io::Error),
-    /// The cluster does not let it in.
-    #[error("node {peer} refuses this node: {refusal}")]
-    RefusedBy {
-        /// Who refuses.
-        peer: NodeId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Its data is that of another cluster than the peers that it was told of.
-    #[error(
-        "node {peer} belongs to another cluster than this data directory, which is cluster \
-         {cluster}'s: correct the peer's address, or the data directory"
-    )]
-    OtherCluster {
-        /// Who belongs to another one.
-        peer: NodeId,
-        /// The cluster that the data belongs to.
-        cluster: ClusterId,
-    },
-    /// It has ended of itself.
-    #[error(transparent)]
-    Ended(#[from] NodeEnd),
-}
 
 /// A running node. Dropping it is a crash: nothing is drained.
 #[derive(Debug)]
@@ -148,6 +69,8 @@ struct Core {
     listener: Option<TcpListener>,
     timing: Timing,
     watching: Option<JoinHandle<Infallible>>,
+    /// Keeps other processes from the data of a node without a log.
+    _lock: Option<FileDisk>,
 }
 
 /// What is known of the links to peers.
@@ -157,33 +80,22 @@ struct Links {
     round_trips: Arc<RoundTrips>,
 }
 
-impl ServerOptions {
-    /// What can be said against the options without starting anything; else the layout that they
-    /// amount to.
-    pub fn check(&self) -> Result<Layout, ServerError> {
-        if !self.initial_cluster.contains_key(&self.node) {
-            return Err(ServerError::NotInCluster(self.node));
-        }
-        if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
-            return Err(ServerError::OnePort(self.listen_peer));
-        }
-        Ok(Layout::full(&self.initial_cluster.keys().copied().collect::<Vec<_>>())?)
-    }
-}
-
 impl Server {
     /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
     /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let layout = options.check()?;
-        let ServerOptions { node, initial_cluster, timing, .. } = &options;
-        let log = open_log(&options.data_dir, *node)?;
-        let me = log.identity().member;
-        let listen = options.listen_peer;
-        let links = BridgeOptions::new(me, rand::random(), listen, initial_cluster.clone());
-        let mut bridge = Bridge::bind(links)?;
+        let (node, timing) = (options.node, options.timing);
+        let data = Data::open(&options.data_dir, node, layout.roles(node).acceptor)?;
+        let me = data.identity.member;
+        let (listen, peers) = (options.listen_peer, options.addresses());
+        let mut bridge = Bridge::bind(BridgeOptions::new(me, rand::random(), listen, peers))?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
+        let mut core = Core::start(data, layout, timing, base, options.listen_client).await?;
+        for &peer in options.initial_cluster.keys().filter(|&&peer| peer != node) {
+            // Until a link says otherwise.
+            core.port.targets().set_away(peer, true);
+        }
         bridge.accept(core.node.routes());
         core.open(Some(Links { counters: bridge.counters(), round_trips: bridge.round_trips() }));
         let events = bridge.events();
@@ -227,7 +139,7 @@ impl Server {
 impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
     async fn start(
-        log: Wal,
+        data: Data,
         layout: Layout,
         timing: Timing,
         base: Routes,
@@ -239,19 +151,21 @@ impl Core {
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let (identity, counters) = (log.identity(), log.counters());
-        let (me, is_new) = (identity.member, identity.is_new);
+        let (me, is_new) = (data.identity.member, data.identity.is_new);
         let limits = Limits::default();
-        let port = Port::new(me, limits);
-        let node = NodeBuilder::new(me, layout)
+        let port = Port::new(me, limits, Targets::new(me.node, &layout));
+        let mut builder = NodeBuilder::new(me, layout)
             .timing(timing)
             .limits(limits)
-            .log(Box::new(log))
             .learner(Store::new)
-            .routes(port.add_to(base))
-            .start()?;
-        let (log, listener, watching) = (counters, Some(listener), None);
-        Ok(Core { node, port, log, is_new, client_addr, listener, timing, watching })
+            .routes(port.add_to(base));
+        if let Some(log) = data.log {
+            builder = builder.log(Box::new(log));
+        }
+        let node = builder.start()?;
+        let (log, listener, watching) = (data.counters, Some(listener), None);
+        let _lock = data.lock;
+        Ok(Core { node, port, log, is_new, client_addr, listener, timing, watching, _lock })
     }
 
     /// Lets clients in.
@@ -261,22 +175,31 @@ impl Core {
             let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
             self.watching = Some(actix_rt::spawn(watching));
             let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
-            self.port.open(listener, self.node.routes(), inspector);
+            self.port.set_routes(self.node.routes());
+            self.port.open(listener, inspector);
         }
     }
 
-    async fn stop(self) -> NodeEnd {
-        let Core { node, port, watching, .. } = self;
-        port.close().await;
-        if let Some(watching) = watching {
+    async fn stop(mut self) -> NodeEnd {
+        self.part().await;
+        self.node.stop().await
+    }
+
+    /// As a crash would: nothing is drained.
+    async fn kill(mut self) {
+        self.part().await;
+        let ending = self.node.ending();
+        drop(self);
+        ending.wait().await;
+    }
+
+    /// Lets clients go.
+    async fn part(&mut self) {
+        self.port.close().await;
+        if let Some(watching) = self.watching.take() {
             watching.abort();
         }
-        node.stop().await
     }
-}
-
-fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
-    Wal::open(FileDisk::open(data_dir)?, WalOptions::new(node))
 }
 
 /// Once the cluster is formed, the links let nobody else in.
@@ -291,13 +214,19 @@ async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> Infallible {
     }
 }
 
+/// The cluster, once it is formed, as the node's acceptor has stored it, or its other roles heard.
 async fn formed(node: &Node<Store>) -> Option<(ClusterId, Vec<MemberId>)> {
-    let look = Inspect::new(|acceptor: &paxos_core::Acceptor| {
-        let formed = acceptor.status().formed;
-        let configuration = acceptor.configuration().filter(|_| formed)?;
-        Some((configuration.cluster_id(), configuration.acceptors.clone()))
-    });
-    node.acceptor()?.send(look).await.ok().flatten()
+    let of = |c: &Configuration| (c.cluster_id(), c.acceptors.clone());
+    if let Some(acceptor) = node.acceptor() {
+        let look = move |role: &Acceptor| role.configuration().map(of);
+        acceptor.send(Inspect::new(look)).await.ok().flatten()
+    } else if let Some(learner) = node.learner() {
+        let look = move |role: &Learner<Store>| role.configuration().map(of);
+        learner.send(Inspect::new(look)).await.ok().flatten()
+    } else {
+        let look = move |role: &Proposer| role.configuration().map(of);
+        node.proposer()?.send(Inspect::new(look)).await.ok().flatten()
+    }
 }
 
 /// Waits for a refusal that this node cannot outlive.
@@ -313,9 +242,11 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
             event = next(events) => match event {
                 Some(BridgeEvent::Connected { member }) => {
                     connected = true;
+                    core.port.targets().set_away(member.node, false);
                     tracing::info!(peer = %member, "connected");
                 }
                 Some(BridgeEvent::Lost { member }) => {
+                    core.port.targets().set_away(member.node, true);
                     tracing::info!(peer = %member, "connection lost");
                 }
                 Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {

@@ -9,7 +9,7 @@ use paxos_actors::control::{Inspect, Report};
 use paxos_actors::node::Node;
 use paxos_actors::role_actor::{AcceptorActor, Hosted, LearnerActor, ProposerActor, RoleActor};
 use paxos_actors::wal;
-use paxos_core::{Learner, MemberId};
+use paxos_core::{Acceptor, Configuration, Learner, MemberId, Proposer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -77,9 +77,10 @@ impl Inspector {
 
     async fn ask_proposer(&self, status: &mut Status) {
         let Some(actor) = &self.proposer else { return };
-        let look = Inspect::new(|role: &paxos_core::Proposer| role.status());
-        let Ok(proposer) = actor.send(look).await else { return };
+        let look = Inspect::new(|role: &Proposer| (role.status(), cluster(role.configuration())));
+        let Ok((proposer, cluster)) = actor.send(look).await else { return };
         status.roles.push("proposer".to_owned());
+        status.cluster = cluster;
         status.stance = proposer.stance.to_owned();
         status.ballot = proposer.ballot.to_string();
         status.leader = proposer.leader.map(|node| node.0);
@@ -90,10 +91,11 @@ impl Inspector {
 
     async fn ask_acceptor(&self, status: &mut Status) {
         let Some(actor) = &self.acceptor else { return };
-        let look = Inspect::new(|role: &paxos_core::Acceptor| role.status());
+        let look = Inspect::new(|role: &Acceptor| role.status());
         let Ok(acceptor) = actor.send(look).await else { return };
         status.roles.push("acceptor".to_owned());
         status.promised = acceptor.promised.to_string();
+        // It is the first to know, and others have heard of it.
         status.cluster = acceptor.cluster.filter(|_| acceptor.formed).map(|id| id.to_string());
         status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
         status.counters.drops += dropped(actor).await;
@@ -102,10 +104,14 @@ impl Inspector {
     async fn ask_learner(&self, status: &mut Status) {
         let Some(actor) = &self.learner else { return };
         let look = Inspect::new(|role: &Learner<Store>| {
-            (role.status(), role.state().revision(), role.state().len())
+            let (revision, keys) = (role.state().revision(), role.state().len());
+            (role.status(), revision, keys, cluster(role.configuration()))
         });
-        let Ok((learner, revision, keys)) = actor.send(look).await else { return };
+        let Ok((learner, revision, keys, cluster)) = actor.send(look).await else { return };
         status.roles.push("learner".to_owned());
+        if self.acceptor.is_none() {
+            status.cluster = cluster;
+        }
         status.chosen_below = status.chosen_below.max(learner.chosen_below.0);
         status.applied_below = learner.applied_below.0;
         status.digest = format!("{:016x}", learner.digest);
@@ -137,6 +143,10 @@ impl fmt::Debug for Inspector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Inspector({})", self.me)
     }
+}
+
+fn cluster(configuration: Option<&Configuration>) -> Option<String> {
+    configuration.map(|configuration| configuration.cluster_id().to_string())
 }
 
 async fn dropped<R: Hosted>(actor: &Addr<RoleActor<R>>) -> u64 {
