@@ -29,6 +29,13 @@ impl Follow {
         Follow { leader: None, patient_until: now.plus(common.backoff()) }
     }
 
+    /// It led, was answered, and moved nothing: its learner has ended, perhaps. All others have
+    /// campaigned before it does so again.
+    pub(super) fn stand_back(common: &mut Common, now: Now) -> Follow {
+        let timeout = common.options.timing.election_timeout_us();
+        Follow { leader: None, patient_until: now.plus(2 * timeout + common.election_timeout()) }
+    }
+
     /// The owner of `ballot` leads.
     pub(super) fn leader_heard(common: &mut Common, now: Now, ballot: Ballot) -> Follow {
         Follow { leader: Some(ballot), patient_until: now.plus(common.election_timeout()) }
