@@ -31,14 +31,6 @@ impl StateMachine for Scores {
             mix(player.iter().fold(digest, |digest, &byte| mix(digest, byte.into())), points)
         })
     }
-
-    fn snapshot(&self) -> paxos_core::SnapshotParts {
-        Box::new(std::iter::empty())
-    }
-
-    fn restore(&mut self, _: &bytes::Bytes) -> Result<(), paxos_core::Unrestorable> {
-        Ok(())
-    }
 }
 
 #[actix::main]

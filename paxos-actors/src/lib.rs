@@ -13,8 +13,6 @@
 //!     }
 //! #   fn query(&self, _: &Bytes) -> Bytes { self.0.last().cloned().unwrap_or_default() }
 //! #   fn digest(&self) -> u64 { self.0.len() as u64 }
-//! #   fn snapshot(&self) -> paxos_core::SnapshotParts { Box::new(std::iter::empty()) }
-//! #   fn restore(&mut self, _: &Bytes) -> Result<(), paxos_core::Unrestorable> { Ok(()) }
 //! }
 //!
 //! # actix_rt::System::new().block_on(async {

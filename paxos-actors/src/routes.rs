@@ -39,7 +39,7 @@ pub enum Posted {
 }
 
 /// Messages posted, by kind, and messages lost.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counters {
     posted: [AtomicU64; Packet::KINDS.len()],
     full: AtomicU64,
@@ -110,13 +110,6 @@ impl Routes {
     /// What was posted and lost through this table, and those that it replaced.
     pub fn counts(&self) -> Counts {
         self.counters.read()
-    }
-}
-
-impl Default for Counters {
-    fn default() -> Counters {
-        let posted = std::array::from_fn(|_| AtomicU64::new(0));
-        Counters { posted, full: AtomicU64::new(0), unreachable: AtomicU64::new(0) }
     }
 }
 

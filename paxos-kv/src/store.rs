@@ -224,14 +224,6 @@ impl StateMachine for Store {
     fn digest(&self) -> u64 {
         mix(self.digest ^ mix(self.revision))
     }
-
-    fn snapshot(&self) -> paxos_core::SnapshotParts {
-        Box::new(std::iter::empty())
-    }
-
-    fn restore(&mut self, _: &bytes::Bytes) -> Result<(), paxos_core::Unrestorable> {
-        Ok(())
-    }
 }
 
 impl Default for Store {

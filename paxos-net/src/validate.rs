@@ -5,8 +5,8 @@
 //! roles to judge.
 
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LayoutError,
-    LearnerMsg, Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LayoutError, LearnerMsg,
+    Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
 };
 use thiserror::Error;
 
@@ -76,10 +76,6 @@ fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
         }
         AcceptorMsg::Fetch { from, .. } => slot(*from),
         AcceptorMsg::Entries(e) => entries(e),
-        AcceptorMsg::Covered { below, log_time_ms } => {
-            slot(*below)?;
-            log_time(*log_time_ms)
-        }
     }
 }
 
@@ -134,10 +130,6 @@ fn learner(msg: &LearnerMsg) -> Result<(), Unsound> {
         LearnerMsg::Entries(e) => entries(e),
         LearnerMsg::Read { .. } => Ok(()),
         LearnerMsg::ReadIndex { below, .. } => slot(*below),
-        LearnerMsg::FetchSnapshot { id, .. } | LearnerMsg::NoSnapshot { id } => {
-            id.map_or(Ok(()), |id| slot(id.below))
-        }
-        LearnerMsg::SnapshotPart { id, .. } => slot(id.below),
     }
 }
 

@@ -240,12 +240,4 @@ impl StateMachine for NoState {
     fn digest(&self) -> u64 {
         match *self {}
     }
-
-    fn snapshot(&self) -> paxos_core::SnapshotParts {
-        Box::new(std::iter::empty())
-    }
-
-    fn restore(&mut self, _: &Bytes) -> Result<(), paxos_core::Unrestorable> {
-        Ok(())
-    }
 }

@@ -38,7 +38,7 @@ impl State {
             Record::Voted { vote, .. } => self.promised = self.promised.max(vote.ballot),
             Record::Chosen { slots, .. } => self.chosen(*slots),
             Record::Learned { .. } => self.chosen(slots(record)),
-            Record::Trimmed { below, .. } => {
+            Record::Trimmed { below } => {
                 self.trimmed = self.trimmed.max(*below);
                 self.chosen_below = self.chosen_below.max(*below);
             }
@@ -49,8 +49,8 @@ impl State {
     /// that are forgotten.
     pub fn restated(&self) -> impl Iterator<Item = Record> {
         let promised = (self.promised > Ballot::ZERO).then_some(Record::Promised(self.promised));
-        let trimmed = (self.trimmed > Slot::ZERO)
-            .then_some(Record::Trimmed { below: self.trimmed, log_time_ms: 0 });
+        let trimmed =
+            (self.trimmed > Slot::ZERO).then_some(Record::Trimmed { below: self.trimmed });
         let roster = self.roster.clone().map(Record::Roster);
         let formed = self.formed.then_some(Record::Formed);
         [roster, formed, promised, trimmed].into_iter().flatten()

@@ -214,14 +214,6 @@ impl StateMachine for Tally {
         let mix = |digest: u64, byte: &u8| digest.wrapping_mul(31).wrapping_add((*byte).into());
         self.0.iter().fold(0, |digest, (key, count)| key.iter().fold(digest, mix) ^ count)
     }
-
-    fn snapshot(&self) -> paxos_core::SnapshotParts {
-        Box::new(std::iter::empty())
-    }
-
-    fn restore(&mut self, _: &bytes::Bytes) -> Result<(), paxos_core::Unrestorable> {
-        Ok(())
-    }
 }
 
 pub fn memory() -> Box<dyn Log<Record>> {
