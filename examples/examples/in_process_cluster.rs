@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use paxos_actors::cluster::Cluster;
 use paxos_actors::submit::ClientHandle;
-use paxos_core::{Applied, NodeId, Outcome, StateMachine};
+use paxos_core::{Applied, NodeId, Outcome, SnapshotParts, StateMachine, Unrestorable};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,11 +31,23 @@ impl StateMachine for Scores {
             mix(player.iter().fold(digest, |digest, &byte| mix(digest, byte.into())), points)
         })
     }
+
+    /// A part for each player, so that the log need not be kept for ever: points, then the name.
+    fn snapshot(&self) -> SnapshotParts {
+        let part = |(player, points): (Bytes, u64)| [&points.to_le_bytes(), &player[..]].concat();
+        Box::new(self.0.clone().into_iter().map(part).map(Bytes::from))
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        let (points, player) = part.split_first_chunk().ok_or(Unrestorable("a short part"))?;
+        self.0.insert(part.slice_ref(player), u64::from_le_bytes(*points));
+        Ok(())
+    }
 }
 
 #[actix::main]
 async fn main() -> Result<()> {
-    let mut cluster = Cluster::builder(3)?.state(|_| Scores::default()).start().await?;
+    let mut cluster = Cluster::builder(3, |_| Scores::default())?.start().await?;
     let client = cluster.client().await?;
     for points in 1..=100 {
         ensure!(score(&client, "ada").await? == points, "each point counts once");

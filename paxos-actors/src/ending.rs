@@ -23,6 +23,9 @@ pub enum NodeEnd {
     /// The log could not go on.
     #[error("the log failed: {0}")]
     LogFailed(Arc<dyn Error + Send + Sync>),
+    /// A snapshot could not be read, or no more can be kept.
+    #[error("snapshots failed: {0}")]
+    SnapshotsFailed(Arc<dyn Error + Send + Sync>),
 }
 
 /// Shared by the actors of one node. The first reason to end is the one that counts, and it ends

@@ -5,11 +5,13 @@ use crate::ending::{Ending, NodeEnd, Presence};
 use crate::envelope::Envelope;
 use crate::log::{Log, LogEvent};
 use crate::routes::Routes;
+use crate::snapshots::{SnapshotStore, SnapshotTold};
 use actix::prelude::*;
 use paxos_core::{
-    Acceptor, Client, Gate, Learner, Limits, MemberId, Now, Outgoing, Output, Proposer, Role,
-    RoleName, StateMachine, Timing,
+    Acceptor, Client, Gate, Learner, Limits, MemberId, NoRecord, Now, Outgoing, Output, Proposer,
+    Record, Role, RoleName, SnapshotEvent, StateMachine, Timing,
 };
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -32,8 +34,25 @@ pub trait Hosted: Role {
     /// What the actor keeps beside the role: who waits for what the role will find out.
     type Desk: Default + 'static;
 
-    /// Looks after the desk; called after every step.
-    fn after_step(&mut self, _desk: &mut Self::Desk) {}
+    /// Where the role finds again, after a crash, what it must: for a learner, a
+    /// [`SnapshotStore`].
+    type Log: Log<Self::Record> + ?Sized + 'static;
+
+    /// Looks after the desk, and after what the role wants done to its log beside records, in this
+    /// epoch. Called after every step.
+    fn after_step(&mut self, _desk: &mut Self::Desk, _epoch: u64, _log: Option<&mut Self::Log>) {}
+
+    /// Tells the log, which is about to be opened, where to send what is not a [`LogEvent`].
+    fn before_open(_log: &mut Self::Log, _actor: Addr<RoleActor<Self>>)
+    where
+        Self: Sized,
+    {
+    }
+
+    /// Why the node ends when the log cannot go on.
+    fn log_failed(error: Arc<dyn Error + Send + Sync>) -> NodeEnd {
+        NodeEnd::LogFailed(error)
+    }
 }
 
 /// Hosts a role: feeds it messages and time, holds its mail back until the log has its records,
@@ -46,7 +65,7 @@ pub struct RoleActor<R: Hosted> {
     make: Box<dyn Fn() -> R>,
     timing: Timing,
     limits: Limits,
-    log: Option<Box<dyn Log<R::Record>>>,
+    log: Option<Box<R::Log>>,
     routes: Arc<Routes>,
     role: R,
     desk: R::Desk,
@@ -125,7 +144,7 @@ impl<R: Hosted> RoleActor<R> {
 
     /// Where records go. Without a log they are forgotten, and no mail waits for them: right for a
     /// role that has none.
-    pub fn log(mut self, log: Box<dyn Log<R::Record>>) -> RoleActor<R> {
+    pub fn log(mut self, log: Box<R::Log>) -> RoleActor<R> {
         self.log = Some(log);
         self
     }
@@ -192,7 +211,7 @@ impl<R: Hosted> Handler<LogEvent<R::Record>> for RoleActor<R> {
                 self.stop_if_finished(ctx);
             }
             LogEvent::Failed { error, .. } => {
-                self.presence.ending().end(NodeEnd::LogFailed(error));
+                self.presence.ending().end(R::log_failed(error));
                 ctx.terminate();
             }
         }
@@ -206,7 +225,10 @@ impl<R: Hosted> RoleActor<R> {
         self.gate = Gate::new(0);
         self.phase = Phase::Replaying;
         match &mut self.log {
-            Some(log) => log.open(self.epoch, ctx.address().recipient()),
+            Some(log) => {
+                R::before_open(log, ctx.address());
+                log.open(self.epoch, ctx.address().recipient());
+            }
             None => self.run(ctx),
         }
     }
@@ -248,7 +270,7 @@ impl<R: Hosted> RoleActor<R> {
         if let Some(input) = input {
             trace!(role = ?R::NAME, me = %self.me, input, output = ?out);
         }
-        self.role.after_step(&mut self.desk);
+        self.role.after_step(&mut self.desk, self.epoch, self.log.as_deref_mut());
         if !out.is_empty() {
             self.settle(out);
         }
@@ -331,14 +353,60 @@ impl<R: Hosted> Unpin for RoleActor<R> {}
 impl Hosted for Acceptor {
     const NAME: RoleName = RoleName::Acceptor;
     type Desk = ();
+    type Log = dyn Log<Record>;
 }
 
 impl Hosted for Proposer {
     const NAME: RoleName = RoleName::Proposer;
     type Desk = ();
+    type Log = dyn Log<NoRecord>;
 }
 
 impl<S: StateMachine> Hosted for Learner<S> {
     const NAME: RoleName = RoleName::Learner;
     type Desk = ();
+    type Log = dyn SnapshotStore;
+
+    /// Without a store there are no snapshots: what was to be done with them is dropped.
+    fn after_step(
+        &mut self,
+        _: &mut (),
+        epoch: u64,
+        store: Option<&mut (dyn SnapshotStore + 'static)>,
+    ) {
+        let tasks = self.snapshot_tasks();
+        if let Some(store) = store {
+            tasks.into_iter().for_each(|task| store.submit(epoch, task));
+        }
+    }
+
+    fn before_open(store: &mut (dyn SnapshotStore + 'static), actor: Addr<LearnerActor<S>>) {
+        store.report_to(actor.recipient());
+    }
+
+    fn log_failed(error: Arc<dyn Error + Send + Sync>) -> NodeEnd {
+        NodeEnd::SnapshotsFailed(error)
+    }
+}
+
+impl<S: StateMachine> Handler<SnapshotTold> for LearnerActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, told: SnapshotTold, ctx: &mut Context<Self>) {
+        let SnapshotTold { epoch, event } = told;
+        if epoch != self.epoch || self.has_ended() || matches!(self.phase, Phase::Stopping(_)) {
+            return;
+        }
+        // All was replayed, and nothing else has happened yet.
+        if matches!(event, SnapshotEvent::Found { .. })
+            && let Err(error) = self.role.restored()
+        {
+            self.presence.ending().end(NodeEnd::SnapshotsFailed(Arc::new(error)));
+            return ctx.terminate();
+        }
+        let input = traced(|| format!("{event:?}"));
+        if self.step(input, |role, _, now, out| role.snapshot_event(now, event, out)) {
+            self.restart(ctx);
+        }
+    }
 }

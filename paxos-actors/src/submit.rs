@@ -1,5 +1,6 @@
 //! How a program uses a client that is an actor.
 
+use crate::log::Log;
 use crate::role_actor::{ClientActor, Hosted, traced};
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::prelude::*;
@@ -78,8 +79,14 @@ pub struct Waiting(BTreeMap<CallId, oneshot::Sender<Outcome>>);
 impl Hosted for Client {
     const NAME: RoleName = RoleName::Client;
     type Desk = Waiting;
+    type Log = dyn Log<NoRecord>;
 
-    fn after_step(&mut self, desk: &mut Waiting) {
+    fn after_step(
+        &mut self,
+        desk: &mut Waiting,
+        _: u64,
+        _: Option<&mut (dyn Log<NoRecord> + 'static)>,
+    ) {
         for (call, outcome) in self.finished() {
             if let Some(caller) = desk.0.remove(&call) {
                 // A caller that no longer listens is no concern of the client's.

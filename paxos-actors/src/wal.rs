@@ -15,7 +15,9 @@
 //! the file's size durable. Whatever has queued is written at once and synced once. When a segment
 //! is full, the next gets its header, then its name, then frames, each durable before the next
 //! step. A header restates what came before it, so that old segments can go as soon as all slots
-//! that they mention are trimmed; it says which segment is the oldest that still counts.
+//! that they mention are trimmed; it says which segment is the oldest that still counts. What the
+//! newest header says is trimmed is replayed first: the segments that went may have held records
+//! that those behind build on.
 //!
 //! **Cluster.** The roster is a record like others, so the frames before the first roll know no
 //! cluster: checksums in a segment are over the cluster that the segment's own header names, 0

@@ -188,7 +188,8 @@ impl fmt::Display for TimingError {
 
 impl core::error::Error for TimingError {}
 
-/// Every bound of the system, in one place. What is full refuses, and counts.
+/// Every bound of what roles and their mailboxes hold, in one place; what connections hold is
+/// bounded beside their code. What is full refuses, and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a client's value: one command.

@@ -200,6 +200,11 @@ impl Layout {
         learners.filter(|node| !self.proposers.contains(node))
     }
 
+    /// Equal for equal layouts, and different for different ones.
+    pub fn fingerprint(&self) -> u64 {
+        self.roster(|_| Some(Incarnation(0))).map_or(0, |roster| roster.cluster_id().0)
+    }
+
     /// The layout with a member at each acceptor's node; `None` while one is not known.
     pub fn roster(&self, known: impl Fn(NodeId) -> Option<Incarnation>) -> Option<Configuration> {
         let member = |&node: &NodeId| Some(MemberId { node, incarnation: known(node)? });

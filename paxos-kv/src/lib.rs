@@ -6,8 +6,8 @@
 //! opaque bytes to everything between the client and the store.
 //!
 //! Features, all on unless told otherwise: `client` is the library that programs use, and needs
-//! none of what a node is made of; `server` is the store and the node; `cli` the `paxos-kv` command,
-//! which needs both. Commands, queries and what is on the wire are there in any case.
+//! none of what a node is made of; `server` is the store and the node; `cli` is the command, which
+//! needs both. Commands, queries and what is on the wire are there in any case.
 
 #[cfg(feature = "client")]
 pub mod client;

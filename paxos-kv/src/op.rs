@@ -297,7 +297,7 @@ impl QueryResult {
     }
 }
 
-fn encode(value: &impl Serialize) -> Bytes {
+pub(crate) fn encode(value: &impl Serialize) -> Bytes {
     let mut buffer = Vec::new();
     // Only a failing writer or a map without a length cannot be encoded; here is neither.
     let encoded = codec::encode(value, &mut buffer);

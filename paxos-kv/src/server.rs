@@ -25,13 +25,10 @@ use self::targets::Targets;
 use crate::store::Store;
 use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
-use paxos_actors::control::Inspect;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{Node, NodeBuilder};
 use paxos_actors::wal::{self, FileDisk};
-use paxos_core::{
-    Acceptor, ClusterId, Configuration, Layout, Learner, Limits, MemberId, NodeId, Proposer, Timing,
-};
+use paxos_core::{Layout, Limits, MemberId, NodeId, Roles, Timing};
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
 use std::io;
@@ -67,6 +64,8 @@ struct Core {
     client_addr: SocketAddr,
     /// Taken when clients are let in.
     listener: Option<TcpListener>,
+    /// What it was told of the first members.
+    layout: Layout,
     timing: Timing,
     watching: Option<JoinHandle<Infallible>>,
     /// Keeps other processes from the data of a node without a log.
@@ -85,13 +84,13 @@ impl Server {
     /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let layout = options.check()?;
-        let (node, timing) = (options.node, options.timing);
+        let (node, timing, listen) = (options.node, options.timing, options.listen_peer);
         let data = Data::open(&options.data_dir, node, layout.roles(node).acceptor)?;
-        let me = data.identity.member;
-        let (listen, peers) = (options.listen_peer, options.addresses());
-        let mut bridge = Bridge::bind(BridgeOptions::new(me, rand::random(), listen, peers))?;
+        let (me, life, told) = (data.identity.member, rand::random(), layout.fingerprint());
+        let links = BridgeOptions::new(me, life, listen, told, options.addresses());
+        let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(data, layout, timing, base, options.listen_client).await?;
+        let mut core = Core::start(data, life, layout, timing, base, options.listen_client).await?;
         for &peer in options.initial_cluster.keys().filter(|&&peer| peer != node) {
             // Until a link says otherwise.
             core.port.targets().set_away(peer, true);
@@ -124,7 +123,7 @@ impl Server {
         tokio::select! {
             end = core.node.ended() => end.into(),
             refused = watch(core, events) => refused,
-            never = join_cluster(&core.node, bridge) => match never {},
+            error = join_cluster(core, bridge) => error,
         }
     }
 
@@ -140,6 +139,7 @@ impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
     async fn start(
         data: Data,
+        life: u64,
         layout: Layout,
         timing: Timing,
         base: Routes,
@@ -154,7 +154,8 @@ impl Core {
         let (me, is_new) = (data.identity.member, data.identity.is_new);
         let limits = Limits::default();
         let port = Port::new(me, limits, Targets::new(me.node, &layout));
-        let mut builder = NodeBuilder::new(me, layout)
+        let mut builder = NodeBuilder::new(me, layout.clone())
+            .life(life)
             .timing(timing)
             .limits(limits)
             .learner(Store::new)
@@ -163,9 +164,8 @@ impl Core {
             builder = builder.log(Box::new(log));
         }
         let node = builder.start()?;
-        let (log, listener, watching) = (data.counters, Some(listener), None);
-        let _lock = data.lock;
-        Ok(Core { node, port, log, is_new, client_addr, listener, timing, watching, _lock })
+        let (log, listener, watching, _lock) = (data.counters, Some(listener), None, data.lock);
+        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching, _lock })
     }
 
     /// Lets clients in.
@@ -174,7 +174,8 @@ impl Core {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
             let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
             self.watching = Some(actix_rt::spawn(watching));
-            let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
+            let log = Arc::clone(&self.log);
+            let inspector = Inspector { node: self.node.view(), log, links };
             self.port.set_routes(self.node.routes());
             self.port.open(listener, inspector);
         }
@@ -202,31 +203,33 @@ impl Core {
     }
 }
 
-/// Once the cluster is formed, the links let nobody else in.
-async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> Infallible {
+/// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not
+/// the cluster that this node was told of.
+async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
     loop {
-        if let Some((cluster, members)) = formed(node).await {
+        if let Some(configuration) = core.node.view().configuration().await {
+            let cluster = configuration.cluster_id();
+            let found = configuration.layout();
+            if found != core.layout {
+                let (found, asked) = (names(&found), names(&core.layout));
+                return ServerError::OtherMembers { found, asked };
+            }
             tracing::info!(%cluster, "the cluster is formed");
-            bridge.set_cluster(cluster, members);
+            bridge.set_cluster(cluster, configuration.acceptors);
             std::future::pending::<()>().await;
         }
         actix_rt::time::sleep(FORMED_POLL).await;
     }
 }
 
-/// The cluster, once it is formed, as the node's acceptor has stored it, or its other roles heard.
-async fn formed(node: &Node<Store>) -> Option<(ClusterId, Vec<MemberId>)> {
-    let of = |c: &Configuration| (c.cluster_id(), c.acceptors.clone());
-    if let Some(acceptor) = node.acceptor() {
-        let look = move |role: &Acceptor| role.configuration().map(of);
-        acceptor.send(Inspect::new(look)).await.ok().flatten()
-    } else if let Some(learner) = node.learner() {
-        let look = move |role: &Learner<Store>| role.configuration().map(of);
-        learner.send(Inspect::new(look)).await.ok().flatten()
-    } else {
-        let look = move |role: &Proposer| role.configuration().map(of);
-        node.proposer()?.send(Inspect::new(look)).await.ok().flatten()
-    }
+/// The nodes of a layout and their roles, for people.
+fn names(layout: &Layout) -> String {
+    let name = |node| match layout.roles(node) {
+        Roles::ALL => node.to_string(),
+        roles => format!("{node}/{roles}"),
+    };
+    let nodes: Vec<String> = layout.nodes().into_iter().map(name).collect();
+    format!("node {}", nodes.join(", "))
 }
 
 /// Waits for a refusal that this node cannot outlive.
@@ -240,14 +243,13 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
         let due = refused.map_or_else(Instant::now, |(at, ..)| at + REFUSAL_GRACE);
         tokio::select! {
             event = next(events) => match event {
+                // The links have logged it.
                 Some(BridgeEvent::Connected { member }) => {
                     connected = true;
                     core.port.targets().set_away(member.node, false);
-                    tracing::info!(peer = %member, "connected");
                 }
                 Some(BridgeEvent::Lost { member }) => {
                     core.port.targets().set_away(member.node, true);
-                    tracing::info!(peer = %member, "connection lost");
                 }
                 Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
                     Refusal::NotAMember { .. } if core.is_new => {
@@ -256,18 +258,20 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
                     Refusal::NotAMember { .. } | Refusal::WrongCluster { .. } => {
                         refused.get_or_insert((Instant::now(), peer, refusal));
                     }
-                    _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                    _ => {}
                 },
                 None => std::future::pending().await,
             },
             () = sleep_until(due), if refused.is_some() => {
                 if let Some((_, peer, refusal)) = refused.take() {
-                    match formed(&core.node).await {
+                    match core.node.view().configuration().await {
                         None => return ServerError::RefusedBy { peer, refusal },
-                        Some((cluster, _)) if !connected => {
+                        Some(configuration) if !connected => {
+                            let cluster = configuration.cluster_id();
                             return ServerError::OtherCluster { peer, cluster };
                         }
-                        Some((cluster, _)) => {
+                        Some(configuration) => {
+                            let cluster = configuration.cluster_id();
                             let error = ServerError::OtherCluster { peer, cluster };
                             tracing::warn!(%error, "going on, since other peers let this node in");
                         }

@@ -8,16 +8,19 @@
 //! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
 //! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
 
+mod leaves;
 mod range;
+mod snapshot;
 
 pub use crate::op::RevisionError;
 
+use self::leaves::Leaves;
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
 use paxos_core::rng::mix;
-use paxos_core::{Applied, StateMachine};
-use std::collections::{BTreeMap, VecDeque};
+use paxos_core::{Applied, SnapshotParts, StateMachine, Unrestorable};
+use std::collections::VecDeque;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -33,7 +36,7 @@ const VERSION_BYTES: u64 = 64;
 pub struct Store {
     revision: u64,
     compacted: u64,
-    keys: BTreeMap<Bytes, History>,
+    keys: Leaves,
     live: u64,
     digest: u64,
     /// The revisions at which a version was superseded, and whose version it was, oldest first.
@@ -60,7 +63,7 @@ impl Store {
         Store {
             revision: 1,
             compacted: 1,
-            keys: BTreeMap::new(),
+            keys: Leaves::new(),
             live: 0,
             digest: 0,
             superseded: VecDeque::new(),
@@ -90,7 +93,7 @@ impl Store {
 
     /// The present value of a key.
     pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
-        let (key, history) = self.keys.get_key_value(key)?;
+        let (key, history) = self.keys.get(key)?;
         key_value(key, history.back()?)
     }
 
@@ -124,23 +127,24 @@ impl Store {
     }
 
     fn present(&self, key: &[u8]) -> Option<(&[u8], Meta)> {
-        let version = self.keys.get(key)?.back()?;
+        let version = self.keys.get(key)?.1.back()?;
         Some((version.value.as_deref()?, version.meta))
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
         self.revision += 1;
-        let mod_revision = self.revision;
-        let meta = match self.present(key) {
-            Some((_, Meta { create_revision, version, .. })) => {
-                Meta { create_revision, mod_revision, version: version + 1 }
-            }
-            None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
-        };
-        let digest = fingerprint(key, &value, meta);
         self.live += 1;
-        self.push(key, Version { meta, value: Some(value), digest });
-        meta
+        let mod_revision = self.revision;
+        self.push(key, |last| {
+            let meta = match last.filter(|last| last.value.is_some()) {
+                Some(&Version { meta: Meta { create_revision, version, .. }, .. }) => {
+                    Meta { create_revision, mod_revision, version: version + 1 }
+                }
+                None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
+            };
+            let digest = fingerprint(key, &value, meta);
+            Version { meta, value: Some(value), digest }
+        })
     }
 
     fn delete(&mut self, key: &[u8]) -> bool {
@@ -149,31 +153,35 @@ impl Store {
         }
         self.revision += 1;
         let meta = Meta { create_revision: 0, mod_revision: self.revision, version: 0 };
-        self.push(key, Version { meta, value: None, digest: 0 });
+        self.push(key, |_| Version { meta, value: None, digest: 0 });
         true
     }
 
-    /// Makes `version` the present one of its key.
-    fn push(&mut self, key: &[u8], version: Version) {
+    /// Makes what `next` gives for the last version of a key, if it has one, the present one.
+    ///
+    /// The key is looked up once: in a large store that is most of what a change costs.
+    fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
+        let found = self.keys.get_mut(key);
+        let version = next(found.as_ref().and_then(|(_, history)| history.back()));
+        let meta = version.meta;
         self.digest = self.digest.wrapping_add(version.digest);
-        match self.keys.get_mut(key) {
+        match found {
             // The key is copied once: a part of the command would keep its first value alive.
             None => {
                 self.keys.insert(Bytes::copy_from_slice(key), VecDeque::from([version]));
             }
-            Some(history) => {
+            Some((key, history)) => {
                 if let Some(old) = history.back() {
                     self.digest = self.digest.wrapping_sub(old.digest);
                     self.live -= u64::from(old.value.is_some());
                     self.superseded_bytes += bytes_of(old);
                 }
                 history.push_back(version);
-                if let Some((key, _)) = self.keys.get_key_value(key) {
-                    self.superseded.push_back((self.revision, key.clone()));
-                }
+                self.superseded.push_back((self.revision, key.clone()));
             }
         }
         self.compact();
+        meta
     }
 
     /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.
@@ -191,7 +199,7 @@ impl Store {
     }
 
     fn forget_oldest(&mut self, key: &Bytes) {
-        let Some(history) = self.keys.get_mut(key) else { return };
+        let Some((_, history)) = self.keys.get_mut(key) else { return };
         if let Some(oldest) = history.pop_front() {
             self.superseded_bytes -= bytes_of(&oldest);
         }
@@ -223,6 +231,16 @@ impl StateMachine for Store {
 
     fn digest(&self) -> u64 {
         mix(self.digest ^ mix(self.revision))
+    }
+
+    /// Copies the upper level of the map of keys, and no key: about a millisecond for a million of
+    /// them. While the parts are read out, what changes is copied once, some 64 keys at a time.
+    fn snapshot(&self) -> SnapshotParts {
+        Box::new(self.parts())
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        self.take(part)
     }
 }
 

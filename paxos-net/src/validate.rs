@@ -5,8 +5,9 @@
 //! roles to judge.
 
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LayoutError, LearnerMsg,
-    Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Configuration, Entries, Entry,
+    LayoutError, LearnerMsg, Packet, ProposerMsg, Reply, SessionId, Slot, SlotRange, SnapshotId,
+    Vote,
 };
 use thiserror::Error;
 
@@ -18,6 +19,9 @@ pub const SEQUENCE_MAX: u64 = 1 << 60;
 
 /// The highest log time that is still believed, in milliseconds.
 pub const LOG_TIME_MS_MAX: u64 = 1 << 50;
+
+/// Bytes of the largest snapshot that is still believed.
+pub const SNAPSHOT_BYTES_MAX: u64 = 1 << 50;
 
 /// The longest that a client is asked to wait, in milliseconds.
 pub const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
@@ -43,6 +47,12 @@ pub enum Unsound {
     /// A log time that none reaches.
     #[error("absurd log time {0} ms")]
     LogTime(u64),
+    /// A snapshot that no disk holds.
+    #[error("absurd snapshot of {0} bytes")]
+    Bytes(u64),
+    /// Not in the snapshot that it is of.
+    #[error("an offset of {0} bytes, outside of its snapshot")]
+    Offset(u64),
     /// A wait that is no help.
     #[error("absurd wait {0} ms")]
     RetryAfter(u64),
@@ -76,6 +86,10 @@ fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
         }
         AcceptorMsg::Fetch { from, .. } => slot(*from),
         AcceptorMsg::Entries(e) => entries(e),
+        AcceptorMsg::Covered { below, log_time_ms } => {
+            slot(*below)?;
+            log_time(*log_time_ms)
+        }
     }
 }
 
@@ -130,6 +144,15 @@ fn learner(msg: &LearnerMsg) -> Result<(), Unsound> {
         LearnerMsg::Entries(e) => entries(e),
         LearnerMsg::Read { .. } => Ok(()),
         LearnerMsg::ReadIndex { below, .. } => slot(*below),
+        LearnerMsg::FetchSnapshot { id, offset } => place(*id, *offset),
+        LearnerMsg::SnapshotPart { id, offset, data } => {
+            place(Some(*id), *offset)?;
+            match id.bytes - offset < data.len() as u64 {
+                true => Err(Unsound::Offset(*offset)),
+                false => Ok(()),
+            }
+        }
+        LearnerMsg::NoSnapshot { id } => place(*id, 0),
     }
 }
 
@@ -146,9 +169,11 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
         }
         ClientMsg::Busy { refused, retry_after_ms } => {
             items(refused.len())?;
-            refused.iter().try_for_each(|refused| match refused {
-                Refused::Register { .. } => Ok(()),
-                Refused::Run { session: s, sequence: n } => session(*s).and_then(|()| sequence(*n)),
+            refused.iter().try_for_each(|command| match command {
+                CommandName::Register { .. } => Ok(()),
+                CommandName::Run { session: s, sequence: n } => {
+                    session(*s).and_then(|()| sequence(*n))
+                }
             })?;
             retry_after(*retry_after_ms)
         }
@@ -168,6 +193,20 @@ fn entries(e: &Entries) -> Result<(), Unsound> {
     }
     slot(e.from.plus(e.entries.len() as u64))?;
     e.entries.iter().try_for_each(entry)
+}
+
+/// A place in a snapshot, or at the beginning of any.
+fn place(id: Option<SnapshotId>, offset: u64) -> Result<(), Unsound> {
+    let Some(id) = id else {
+        return if offset == 0 { Ok(()) } else { Err(Unsound::Offset(offset)) };
+    };
+    slot(id.below)?;
+    log_time(id.log_time_ms)?;
+    match (id.bytes <= SNAPSHOT_BYTES_MAX, offset <= id.bytes) {
+        (false, _) => Err(Unsound::Bytes(id.bytes)),
+        (true, false) => Err(Unsound::Offset(offset)),
+        (true, true) => Ok(()),
+    }
 }
 
 fn vote(v: &Vote) -> Result<(), Unsound> {

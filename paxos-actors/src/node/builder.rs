@@ -9,13 +9,14 @@ use crate::role_actor::{
     AcceptorActor, ClientActor, Hosted, LearnerActor, ProposerActor, RoleActor,
 };
 use crate::routes::Routes;
+use crate::snapshots::SnapshotStore;
 use actix::prelude::*;
 use bytes::Bytes;
 use paxos_core::rng::mix;
 use paxos_core::{
     Acceptor, AcceptorOptions, Applied, Client, ClientOptions, Layout, LayoutError, Learner,
-    LearnerOptions, Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, StateMachine,
-    Timing,
+    LearnerOptions, Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, SnapshotParts,
+    StateMachine, Timing, Unrestorable,
 };
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub struct NodeBuilder<S: StateMachine> {
     seed: u64,
     log: Option<Box<dyn Log<Record>>>,
     state: Option<Box<dyn Fn() -> S>>,
+    snapshots: Option<Box<dyn SnapshotStore>>,
     client: Option<Vec<NodeId>>,
     base: Routes,
 }
@@ -65,6 +67,7 @@ impl NodeBuilder<NoState> {
             seed: rand::random(),
             log: None,
             state: None,
+            snapshots: None,
             client: None,
             base: Routes::new(),
         }
@@ -84,16 +87,10 @@ impl<S: StateMachine> NodeBuilder<S> {
         self
     }
 
-    /// The life of its roles. It must be another at each start: two lives that are the same own
-    /// the same ballots.
+    /// The life of its roles, and of its links where it has any. It must be another at each start:
+    /// two lives that are the same own the same ballots.
     pub fn life(mut self, life: u64) -> NodeBuilder<S> {
         self.life = life;
-        self
-    }
-
-    /// What timeouts are spread by.
-    pub fn seed(mut self, seed: u64) -> NodeBuilder<S> {
-        self.seed = seed;
         self
     }
 
@@ -105,9 +102,18 @@ impl<S: StateMachine> NodeBuilder<S> {
 
     /// What makes the state, with nothing applied to it, that its learner replicates.
     pub fn learner<T: StateMachine>(self, state: impl Fn() -> T + 'static) -> NodeBuilder<T> {
-        let NodeBuilder { me, layout, timing, limits, life, seed, log, client, base, .. } = self;
+        let NodeBuilder { me, layout, timing, limits, life, seed, .. } = self;
+        let NodeBuilder { log, snapshots, client, base, .. } = self;
         let state: Option<Box<dyn Fn() -> T>> = Some(Box::new(state));
-        NodeBuilder { me, layout, timing, limits, life, seed, log, state, client, base }
+        NodeBuilder { me, layout, timing, limits, life, seed, log, state, snapshots, client, base }
+    }
+
+    /// Where its learner keeps snapshots. Without it there are none: the learner begins with
+    /// nothing at each start, its acceptor's log is never trimmed, and what acceptors elsewhere have
+    /// forgotten is out of its reach.
+    pub fn snapshots(mut self, snapshots: Box<dyn SnapshotStore>) -> NodeBuilder<S> {
+        self.snapshots = Some(snapshots);
+        self
     }
 
     /// A client as well, which calls `nodes` in order of preference. A node may have nothing else.
@@ -137,7 +143,13 @@ impl<S: StateMachine> NodeBuilder<S> {
             (false, _) => None,
         };
         let learner = match (plan.learner, self.state.take()) {
-            (Some(proposer), Some(state)) => Some(self.learner_actor(proposer, state)),
+            (Some(proposer), Some(state)) => {
+                let actor = self.learner_actor(proposer, state);
+                Some(match self.snapshots.take() {
+                    Some(snapshots) => actor.log(snapshots),
+                    None => actor,
+                })
+            }
             (Some(_), None) => return Err(NodeError::NoState(node)),
             (None, _) => None,
         };
@@ -238,6 +250,14 @@ impl StateMachine for NoState {
     }
 
     fn digest(&self) -> u64 {
+        match *self {}
+    }
+
+    fn snapshot(&self) -> SnapshotParts {
+        match *self {}
+    }
+
+    fn restore(&mut self, _: &Bytes) -> Result<(), Unrestorable> {
         match *self {}
     }
 }

@@ -15,10 +15,11 @@
 //!  68    4   length of the roster's encoding, 0 for no roster
 //!  72    8   lsn: how many records the log had
 //!  80   24   the ballot promised: round, node, life
-//! 104    8   trimmed
-//! 112    8   chosen: every slot below was stated as chosen
-//! 120    1   1 if the cluster is formed, else 0
-//! 121    *   the roster, encoded by [`crate::codec`]
+//! 104    8   trimmed: slots below are forgotten
+//! 112    8   log time at the last slot that is forgotten, in milliseconds
+//! 120    8   chosen: every slot below was stated as chosen
+//! 128    1   1 if the cluster is formed, else 0
+//! 129    *   the roster, encoded by [`crate::codec`]
 //!   *  0–7   zeros up to a multiple of 8; then the first frame
 //! ```
 
@@ -36,7 +37,7 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEADER_BYTES_MAX: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"PAXOSWAL";
-const FIXED_BYTES: usize = 121;
+const FIXED_BYTES: usize = 129;
 
 /// What a segment says of itself and of all before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,7 @@ impl Header {
         bytes.put_u64_le(self.state.lsn);
         put_ballot(&mut bytes, self.state.promised);
         bytes.put_u64_le(self.state.trimmed.0);
+        bytes.put_u64_le(self.state.trimmed_ms);
         bytes.put_u64_le(self.state.chosen_below.0);
         bytes.put_u8(self.state.formed.into());
         if let Some(roster) = &self.state.roster {
@@ -131,6 +133,7 @@ impl Header {
         let mut state = State { crc: crc_before, lsn: fields.get_u64_le(), ..State::default() };
         state.promised = read_ballot(&mut fields);
         state.trimmed = Slot(fields.get_u64_le());
+        state.trimmed_ms = fields.get_u64_le();
         state.chosen_below = Slot(fields.get_u64_le());
         state.formed = fields.get_u8() != 0;
         if roster_bytes > 0 {

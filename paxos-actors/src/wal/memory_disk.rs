@@ -2,7 +2,7 @@
 
 use crate::wal::disk::{Disk, DiskError, DiskFile};
 use paxos_core::rng::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,8 +159,7 @@ impl Inside {
             naming.apply(&mut self.durable_names);
         }
         self.names = self.durable_names.clone();
-        let names = &self.names;
-        self.files.retain(|number, _| names.values().any(|named| named == number));
+        self.forget_nameless();
         for file in self.files.values_mut() {
             for (offset, bytes) in std::mem::take(&mut file.unsynced) {
                 if let Some(rng) = &mut rng {
@@ -169,6 +168,12 @@ impl Inside {
             }
             file.bytes = file.durable.clone();
         }
+    }
+
+    /// Files that are called nothing any more, and would not be after a crash, are gone.
+    fn forget_nameless(&mut self) {
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        self.files.retain(|number, _| named.contains(number));
     }
 
     fn new_file(&mut self) -> u64 {
@@ -348,6 +353,7 @@ impl Disk for MountedDisk {
                 if !fail && !skip {
                     inside.unsynced_names.clear();
                     inside.durable_names = inside.names.clone();
+                    inside.forget_nameless();
                 }
             })?;
             if fail { Err(io::Error::other("the disk does not sync")) } else { Ok(()) }

@@ -223,6 +223,10 @@ pub(crate) fn walk(
     segments: &mut [Held],
     sink: &mut dyn FnMut(Record, usize),
 ) -> Result<Walked, WalError> {
+    let Some(last) = segments.last() else {
+        return Err(WalError::SegmentMissing { path: disk.path(&segment_name(1)) });
+    };
+    let newest = read_header(disk, member, last.number)?.0.state;
     let mut walked: Option<Walked> = None;
     for held in segments {
         let bytes = read(disk, held.number, held.end)?;
@@ -230,7 +234,7 @@ pub(crate) fn walk(
         let mut state = match walked.take() {
             Some(before) => before.state,
             None => {
-                header.state.restated().for_each(|record| sink(record, 0));
+                header.state.restated(&newest).for_each(|record| sink(record, 0));
                 header.state.clone()
             }
         };

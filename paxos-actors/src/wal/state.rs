@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub promised: Ballot,
     /// Slots below are forgotten.
     pub trimmed: Slot,
+    /// Log time at the last slot that is forgotten, in milliseconds.
+    pub trimmed_ms: u64,
     /// Every slot below was stated as chosen, or is forgotten. More may have been.
     pub chosen_below: Slot,
     /// How many records the log had.
@@ -38,19 +40,24 @@ impl State {
             Record::Voted { vote, .. } => self.promised = self.promised.max(vote.ballot),
             Record::Chosen { slots, .. } => self.chosen(*slots),
             Record::Learned { .. } => self.chosen(slots(record)),
-            Record::Trimmed { below } => {
-                self.trimmed = self.trimmed.max(*below);
+            Record::Trimmed { below, log_time_ms } => {
+                if *below > self.trimmed {
+                    self.trimmed = *below;
+                    self.trimmed_ms = self.trimmed_ms.max(*log_time_ms);
+                }
                 self.chosen_below = self.chosen_below.max(*below);
             }
         }
     }
 
     /// The records that say again what was said before this point, as far as it is not about slots
-    /// that are forgotten.
-    pub fn restated(&self) -> impl Iterator<Item = Record> {
+    /// that are forgotten at `newest`, the last header of the log. That one counts, and not this
+    /// state's own: segments went for it, so what comes next may speak of slots whose records are
+    /// gone. All of these are below what it says is trimmed.
+    pub fn restated(&self, newest: &State) -> impl Iterator<Item = Record> {
         let promised = (self.promised > Ballot::ZERO).then_some(Record::Promised(self.promised));
-        let trimmed =
-            (self.trimmed > Slot::ZERO).then_some(Record::Trimmed { below: self.trimmed });
+        let State { trimmed: below, trimmed_ms: log_time_ms, .. } = *newest;
+        let trimmed = (below > Slot::ZERO).then_some(Record::Trimmed { below, log_time_ms });
         let roster = self.roster.clone().map(Record::Roster);
         let formed = self.formed.then_some(Record::Formed);
         [roster, formed, promised, trimmed].into_iter().flatten()

@@ -1,6 +1,7 @@
 //! The log's thread: takes what is queued, writes once, syncs once, says so once.
 
 use crate::log::LogEvent;
+use crate::replay::{Parts, Reader};
 use crate::wal::error::WalError;
 use crate::wal::recover::Found;
 use crate::wal::segments::Segments;
@@ -8,20 +9,11 @@ use actix::Recipient;
 use crossbeam_channel::Receiver;
 use paxos_core::Record;
 use std::mem;
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::atomic::AtomicBool;
 
 /// Bytes of one write, about; what is queued behind them waits for the next.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-
-/// Bytes of records in one part of a replay; a larger record goes alone.
-const PART_BYTES_MAX: usize = 1 << 20;
-
-/// Bytes that a record takes in a part at least.
-const RECORD_BYTES_MIN: usize = 64;
 
 /// What the handle asks of the thread.
 pub(crate) enum Request {
@@ -35,7 +27,7 @@ pub(crate) struct Worker {
     /// Set when the handle waits for the end of the thread.
     closing: Arc<AtomicBool>,
     stage: Stage,
-    reader: Option<Reader>,
+    reader: Option<Reader<Record>>,
 }
 
 enum Stage {
@@ -45,12 +37,6 @@ enum Stage {
     Open(Box<Segments>),
     /// For ever.
     Failed(Arc<WalError>),
-}
-
-/// Who writes the log now.
-struct Reader {
-    epoch: u64,
-    events: Recipient<LogEvent<Record>>,
 }
 
 impl Worker {
@@ -78,7 +64,7 @@ impl Worker {
     }
 
     /// Begins an epoch.
-    fn open(&mut self, reader: Reader) {
+    fn open(&mut self, reader: Reader<Record>) {
         let mut parts = Parts::new(&reader, &self.closing);
         let failed = Stage::Failed(Arc::new(WalError::Stopped));
         let mut sink = |record, bytes| parts.push(record, bytes);
@@ -142,59 +128,5 @@ impl Worker {
             events.do_send(LogEvent::Failed { epoch: *epoch, error: error.clone() });
         }
         self.stage = Stage::Failed(error);
-    }
-}
-
-/// A replay on its way to the actor, a part at a time.
-struct Parts<'a> {
-    reader: &'a Reader,
-    closing: &'a AtomicBool,
-    records: Vec<Record>,
-    bytes: usize,
-    is_gone: bool,
-}
-
-impl<'a> Parts<'a> {
-    fn new(reader: &'a Reader, closing: &'a AtomicBool) -> Parts<'a> {
-        Parts { reader, closing, records: Vec::new(), bytes: 0, is_gone: false }
-    }
-
-    fn push(&mut self, record: Record, bytes: usize) {
-        self.records.push(record);
-        self.bytes += bytes.max(RECORD_BYTES_MIN);
-        if self.bytes >= PART_BYTES_MAX {
-            self.flush();
-        }
-    }
-
-    /// Sends a part and waits until the actor has taken it in, so that only one is in memory. An
-    /// actor that is gone misses the rest.
-    fn flush(&mut self) {
-        self.bytes = 0;
-        let records = mem::take(&mut self.records);
-        if records.is_empty() || self.is_gone {
-            return;
-        }
-        let Reader { epoch, events } = self.reader;
-        let mut taken = pin!(events.send(LogEvent::Replayed { epoch: *epoch, records }));
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut context = Context::from_waker(&waker);
-        self.is_gone = loop {
-            match taken.as_mut().poll(&mut context) {
-                Poll::Ready(answer) => break answer.is_err(),
-                // The one who closes the log may well be the actor that should take the part.
-                Poll::Pending if self.closing.load(Ordering::Acquire) => break true,
-                Poll::Pending => thread::park(),
-            }
-        };
-    }
-}
-
-/// Wakes a thread that waits for a future.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

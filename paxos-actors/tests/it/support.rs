@@ -7,7 +7,7 @@ use paxos_actors::wal::MemoryLog;
 use paxos_actors::{Envelope, Log, LogEvent, Routes};
 use paxos_core::{
     Applied, ClientMsg, Incarnation, MemberId, NodeId, Now, Outgoing, Output, Record, Role,
-    RoleName, StateMachine,
+    RoleName, SnapshotParts, StateMachine, Unrestorable,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,6 +71,7 @@ impl Role for Puppet {
 impl Hosted for Puppet {
     const NAME: RoleName = RoleName::Acceptor;
     type Desk = ();
+    type Log = dyn Log<u64>;
 }
 
 pub type PuppetActor = RoleActor<Puppet>;
@@ -213,6 +214,19 @@ impl StateMachine for Tally {
     fn digest(&self) -> u64 {
         let mix = |digest: u64, byte: &u8| digest.wrapping_mul(31).wrapping_add((*byte).into());
         self.0.iter().fold(0, |digest, (key, count)| key.iter().fold(digest, mix) ^ count)
+    }
+
+    fn snapshot(&self) -> SnapshotParts {
+        // A part for each key: its count, and the key.
+        let part = |(key, count): (Bytes, u64)| [&count.to_le_bytes(), &key[..]].concat().into();
+        Box::new(self.0.clone().into_iter().map(part))
+    }
+
+    fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
+        let (count, key) =
+            part.split_first_chunk().ok_or(Unrestorable("a part without a count"))?;
+        self.0.insert(part.slice_ref(key), u64::from_le_bytes(*count));
+        Ok(())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Crashes at every step, disks that lie, and bits that turn over.
 
-use crate::wal_support::{FIRST, ballot, flip, open, options, voted, write_each};
+use crate::wal_support::{FIRST, ballot, flip, open, options, trimmed, voted, write_each};
 use paxos_actors::wal::{Found, MemoryDisk, Segments, WalError};
+use paxos_core::Record;
 use paxos_core::rng::Rng;
-use paxos_core::{Record, Slot};
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -61,7 +61,7 @@ fn a_crash_at_each_step_of_a_life_loses_nothing_that_was_durable() {
     for slot in 0..40 {
         records.push(voted(slot, 600));
         if slot % 8 == 7 {
-            records.push(Record::Trimmed { below: Slot(slot - 2) });
+            records.push(trimmed(slot - 2));
         }
     }
     for seed in [None, Some(1), Some(2), Some(3), Some(4)] {
@@ -259,8 +259,8 @@ proptest! {
                     life.append(&records, commit)
                 }
                 Event::Trim => {
-                    let below = Slot(life.next_slot.saturating_sub(3));
-                    life.append(&[Record::Trimmed { below }], true)
+                    let below = life.next_slot.saturating_sub(3);
+                    life.append(&[trimmed(below)], true)
                 }
                 Event::FailAfter(operations) => {
                     life.disk.fail_after(operations);

@@ -26,10 +26,10 @@ fn golden_identity_segment_header_and_frames() {
         assert_eq!(hex(bytes), expected.split_whitespace().collect::<Vec<_>>().join(" "), "{name}");
     };
     golden("identity", &disk.contents("identity").expect("an identity"), IDENTITY);
-    golden("header", &segment[..128], HEADER);
-    golden("first frame", &segment[128..224], FIRST_FRAME);
-    golden("second frame", &segment[224..328], SECOND_FRAME);
-    assert!(segment[328..].iter().all(|&byte| byte == 0));
+    golden("header", &segment[..136], HEADER);
+    golden("first frame", &segment[136..232], FIRST_FRAME);
+    golden("second frame", &segment[232..336], SECOND_FRAME);
+    assert!(segment[336..].iter().all(|&byte| byte == 0));
 }
 
 #[test]
@@ -37,13 +37,16 @@ fn golden_header_with_a_roster() {
     let disk = MemoryDisk::new();
     let (_, mut segments) = open(&disk).expect("a new log");
     segments.append(&[Record::Roster(roster(5)), Record::Formed]).expect("append");
-    for slot in 0..40 {
+    segments.append(&[crate::wal_support::trimmed(3)]).expect("append");
+    for slot in 3..40 {
         segments.append(&[crate::wal_support::voted(slot, 100)]).expect("append");
     }
     segments.commit().expect("commit");
     let second = disk.contents(crate::wal_support::SECOND).expect("a segment");
     assert_eq!(second[16..24], roster(5).cluster_id().0.to_le_bytes());
-    assert_eq!(second[120], 1, "formed");
+    assert_eq!(second[104..120], [3u64.to_le_bytes(), 30u64.to_le_bytes()].concat(), "trimmed");
+    assert_eq!(second[120..128], 3u64.to_le_bytes(), "chosen");
+    assert_eq!(second[128], 1, "formed");
 }
 
 /// A directory that is removed in the end.
@@ -96,20 +99,21 @@ const IDENTITY: &str = "
 ";
 /// Segment 1, of 4096 bytes, with nothing before it.
 const HEADER: &str = "
-    5041584f5357414c 010000007d4df123 0000000000000000 0100000000000000
+    5041584f5357414c 0100000001596227 0000000000000000 0100000000000000
     ce110a0000000000 0100000000000000 0100000000000000 0010000000000000
     0000000000000000 0000000000000000 0000000000000000 0000000000000000
     0000000000000000 0000000000000000 0000000000000000 0000000000000000
+    0000000000000000
 ";
-/// At 128: a vote for a no-op in slot 7, in ballot 2.1.
+/// At 136: a vote for a no-op in slot 7, in ballot 2.1.
 const FIRST_FRAME: &str = "
-    3a8307ff50584652 0b000000e1b1e58f 0000000080000000 0100000000000000
+    914d3d1d50584652 0b000000e1b1e58f 0000000088000000 0100000000000000
     0000000000000000 0200000000000000 0100000000000000 0900000000000000
     0000000000000000 0000000000000000 0700000003070201 0905000000000000
 ";
-/// At 224, all before it synced: a promise of 3.1, and slots 0 to 2 chosen in 2.1.
+/// At 232, all before it synced: a promise of 3.1, and slots 0 to 2 chosen in 2.1.
 const SECOND_FRAME: &str = "
-    f78c565850584652 120000008fb46f94 3a8307ffe0000000 0200000000000000
+    e4e950ee50584652 120000008fb46f94 914d3d1de8000000 0200000000000000
     0100000000000000 0300000000000000 0100000000000000 0900000000000000
     0700000000000000 0800000000000000 0400000002030109 0600000004020109
     0003000000000000

@@ -1,11 +1,11 @@
 //! A test for each rule of the log's frames, segments and identity.
 
 use crate::wal_support::{
-    FIRST, SECOND, THIRD, ballot, flip, frames, open, open_with, options, refusal, roster, voted,
-    write_each,
+    FIRST, SECOND, THIRD, ballot, flip, frames, open, open_with, options, refusal, roster, trimmed,
+    voted, write_each,
 };
 use paxos_actors::wal::{MemoryDisk, WalError, WalOptions};
-use paxos_core::{Incarnation, NodeId, Record, Slot};
+use paxos_core::{Incarnation, NodeId, Record};
 
 fn votes(slots: std::ops::Range<u64>, size: usize) -> Vec<Record> {
     slots.map(|slot| voted(slot, size)).collect()
@@ -193,7 +193,7 @@ fn segments_below_trimmed_are_recycled_and_their_frames_stay_dead() {
     let stored = Record::Roster(roster(1));
     write_each(&mut segments, &[stored.clone(), Record::Formed, Record::Promised(ballot(5))]);
     write_each(&mut segments, &votes(0..12, 700));
-    let trimmed = Record::Trimmed { below: Slot(11) };
+    let trimmed = trimmed(11);
     write_each(&mut segments, std::slice::from_ref(&trimmed));
     write_each(&mut segments, &votes(12..20, 700));
     disk.kill();

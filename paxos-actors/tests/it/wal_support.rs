@@ -35,6 +35,11 @@ pub fn voted(slot: u64, size: usize) -> Record {
     Record::Voted { slot: Slot(slot), vote: Vote { ballot: ballot(1), entry } }
 }
 
+/// Slots below are forgotten.
+pub fn trimmed(below: u64) -> Record {
+    Record::Trimmed { below: Slot(below), log_time_ms: 10 * below }
+}
+
 pub fn roster(incarnation: u64) -> Configuration {
     let layout = Layout::full(&[NodeId(1), NodeId(2), NodeId(3)]).expect("three nodes");
     layout.roster(|_| Some(Incarnation(incarnation))).expect("all are known")

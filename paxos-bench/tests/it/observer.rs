@@ -21,7 +21,7 @@ pub async fn wait_for<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) 
 
 /// A client whose calls outlast every election and restart of these tests.
 pub async fn patient(endpoints: Vec<String>) -> KvClient {
-    KvClient::connect(endpoints).await.unwrap().with_deadline(PATIENCE)
+    KvClient::connect(endpoints).await.unwrap().timeout(PATIENCE)
 }
 
 /// Asks all nodes, and compares what they say.
@@ -37,7 +37,7 @@ impl Observer {
         let client = wait_for("a node that answers", async || {
             KvClient::connect(endpoints.clone()).await.ok()
         });
-        let client = client.await.with_deadline(Duration::from_millis(500));
+        let client = client.await.timeout(Duration::from_millis(500));
         Observer { endpoints, client }
     }
 

@@ -18,6 +18,25 @@ pub enum ServerError {
         "node {0} is not in the initial cluster: name it there, with the address that peers use"
     )]
     NotInCluster(NodeId),
+    /// Two nodes cannot be told apart.
+    #[error("nodes {0} and {1} of the initial cluster have the same address: {2}")]
+    SameAddress(NodeId, NodeId, String),
+    /// Peers cannot find a port that the system chooses.
+    #[error("node {0} of the initial cluster has port 0: name the port that its peers connect to")]
+    NoPort(NodeId),
+    /// Its data says who the first members are, or those whom it found do, and that is not what it
+    /// was told now.
+    #[error(
+        "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name the \
+         same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
+         another data directory"
+    )]
+    OtherMembers {
+        /// The nodes that are known.
+        found: String,
+        /// The nodes that it was told now.
+        asked: String,
+    },
     /// Clients and peers cannot be told apart.
     #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
     OnePort(SocketAddr),

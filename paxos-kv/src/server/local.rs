@@ -74,7 +74,8 @@ impl LocalCluster {
         let data_dir = self.options.data_dir.join(format!("node-{node}"));
         let data = Data::open(&data_dir, node, self.layout.roles(node).acceptor)?;
         let (layout, timing) = (self.layout.clone(), self.options.timing);
-        let core = Core::start(data, layout, timing, Routes::new(), *listen).await?;
+        let (life, base) = (rand::random(), Routes::new());
+        let core = Core::start(data, life, layout, timing, base, *listen).await?;
         *listen = core.client_addr;
         self.nodes.insert(node, core);
         Ok(())

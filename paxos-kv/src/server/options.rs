@@ -42,6 +42,15 @@ impl ServerOptions {
     pub fn check(&self) -> Result<Layout, ServerError> {
         let node = self.node;
         let me = self.initial_cluster.get(&node).ok_or(ServerError::NotInCluster(node))?;
+        let mut taken = BTreeMap::new();
+        for (&node, Member { address, .. }) in &self.initial_cluster {
+            if address.ends_with(":0") {
+                return Err(ServerError::NoPort(node));
+            }
+            if let Some(other) = taken.insert(address, node) {
+                return Err(ServerError::SameAddress(other, node, address.clone()));
+            }
+        }
         if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
             return Err(ServerError::OnePort(self.listen_peer));
         }

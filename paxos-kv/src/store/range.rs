@@ -4,7 +4,6 @@ use super::{History, Store, key_value};
 use crate::op::range::{FOUND_BYTES, RANGE_BYTES_MAX};
 use crate::op::{KeyValue, RangePage, RangeRef, RevisionError};
 use bytes::Bytes;
-use std::ops::Bound;
 
 impl Store {
     /// A part of a range: all through its limit, or as much as fits its bytes.
@@ -36,7 +35,7 @@ impl Store {
     /// The value that a key had at a revision.
     pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
         self.check_kept(revision)?;
-        let found = self.keys.get_key_value(key);
+        let found = self.keys.get(key);
         Ok(found.and_then(|(key, history)| at(key, history, revision)))
     }
 
@@ -51,13 +50,12 @@ impl Store {
     }
 
     fn between(&self, range: &RangeRef<'_>) -> impl Iterator<Item = (&Bytes, &History)> {
-        let to = range.to.map_or(Bound::Unbounded, Bound::Excluded);
-        // The map would panic if the range ended before it began.
+        // A range that ends before it begins has nothing.
         let from = match range.to {
             Some(to) => range.from.min(to),
             None => range.from,
         };
-        self.keys.range::<[u8], _>((Bound::Included(from), to))
+        self.keys.range(from, range.to)
     }
 }
 

@@ -145,6 +145,17 @@ fn a_file_that_cannot_be_used_is_one_error_that_names_the_line() {
 }
 
 #[test]
+fn a_variable_that_cannot_be_used_is_named() {
+    let fast = [("PAXOS_KV_HEARTBEAT_MS", "fast")];
+    let run = paxos_kv_in(&fast, &["config", "check"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
+    assert!(run.stderr.starts_with("PAXOS_KV_HEARTBEAT_MS in the environment is wrong"), "{run:?}");
+    assert!(run.stderr.contains("invalid value 'fast'"), "{run:?}");
+    let run = paxos_kv_in(&fast, &["config", "check", "--heartbeat-ms", "slow"]);
+    assert!(run.stderr.starts_with("error: invalid value 'slow'"), "{run:?}");
+}
+
+#[test]
 fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     let file = Written::new(SOUND);
     let unsound = |more: &[&str], expected: &[&str]| {

@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod config;
 mod dev;
+mod initial_cluster;
 mod op;
 mod process;
 mod store;

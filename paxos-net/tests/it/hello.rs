@@ -15,6 +15,7 @@ fn fresh() -> Identity {
         me: member(2),
         life: 22,
         peers: [NodeId(1), NodeId(3)].into(),
+        layout: 9,
         cluster: None,
         members: Vec::new(),
     }
@@ -28,7 +29,7 @@ fn formed() -> Identity {
 
 fn hello(cluster: Option<u64>, from: MemberId, to: u64) -> Hello {
     let cluster = cluster.map(ClusterId);
-    Hello { cluster, from, life: 11, to: NodeId(to), nonce: 5 }
+    Hello { cluster, layout: 9, from, life: 11, to: NodeId(to), nonce: 5 }
 }
 
 #[test]
@@ -36,9 +37,9 @@ fn golden() {
     let bytes = Note::Hello(hello(Some(7), member(1), 2)).encode().unwrap();
     #[rustfmt::skip]
     let golden: &[u8] = &[
-        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 8, 0,
-        0x66, 0x74, 0x6a, 0x1e,
-        0, 1, 7, 1, 100, 11, 2, 5,
+        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 9, 0,
+        0x36, 0x4d, 0x95, 0x57,
+        0, 1, 7, 9, 1, 100, 11, 2, 5,
     ];
     assert_eq!(bytes, golden);
     let bytes = Note::Refuse(Refusal::NotAMember { known: Incarnation(3) }).encode().unwrap();
@@ -69,6 +70,10 @@ fn who_is_admitted() {
         (formed(), hello(Some(8), member(1), 2), Err(Refusal::WrongCluster { known: cluster })),
         (formed(), hello(None, wiped, 2), Err(Refusal::NotAMember { known })),
         (formed(), hello(Some(7), wiped, 2), Err(Refusal::NotAMember { known })),
+        (fresh(), Hello { layout: 8, ..hello(None, member(1), 2) }, Err(Refusal::OtherLayout)),
+        (formed(), Hello { layout: 8, ..hello(None, member(1), 2) }, Err(Refusal::OtherLayout)),
+        // What it was told first counts no more.
+        (formed(), Hello { layout: 8, ..hello(Some(7), member(1), 2) }, Ok(())),
         // Node 3 has no acceptor, so the roster lists no incarnation of it.
         (formed(), hello(Some(7), member(3), 2), Ok(())),
     ];
@@ -83,10 +88,12 @@ fn who_is_admitted() {
 
 #[test]
 fn whom_the_dialler_accepts() {
-    let sent = Hello { cluster: None, from: member(2), life: 22, to: NodeId(1), nonce: 5 };
+    let sent =
+        Hello { cluster: None, layout: 9, from: member(2), life: 22, to: NodeId(1), nonce: 5 };
     let good = Welcome {
         version: 1,
         cluster: Some(ClusterId(7)),
+        layout: 9,
         from: member(1),
         life: 11,
         echo: 5,
@@ -105,6 +112,7 @@ fn whom_the_dialler_accepts() {
             Welcome { cluster: Some(ClusterId(8)), ..good.clone() },
             Err(Refusal::WrongCluster { known }),
         ),
+        (Welcome { cluster: None, layout: 8, ..good.clone() }, Err(Refusal::OtherLayout)),
         (Welcome { from: wiped, ..good }, Err(Refusal::NotAMember { known: Incarnation(100) })),
     ];
     for (i, (welcome, expected)) in table.into_iter().enumerate() {
@@ -159,8 +167,16 @@ proptest! {
         let from = MemberId { node: NodeId(node), incarnation: Incarnation(incarnation) };
         let cluster = cluster.map(ClusterId);
         let notes = [
-            Note::Hello(Hello { cluster, from, life, to: NodeId(nonce), nonce }),
-            Note::Welcome(Welcome { version: 1, cluster, from, life, echo: nonce, nonce: life }),
+            Note::Hello(Hello { cluster, layout: life, from, life, to: NodeId(nonce), nonce }),
+            Note::Welcome(Welcome {
+                version: 1,
+                cluster,
+                layout: node,
+                from,
+                life,
+                echo: nonce,
+                nonce: life,
+            }),
             Note::Confirm { echo: nonce },
             Note::Refuse(Refusal::WrongNode { node: NodeId(node) }),
         ];

@@ -152,7 +152,7 @@ fn r07_a_proposer_waits_for_its_learner_to_have_what_was_forgotten() {
     let ballot = p.campaign();
     p.hear(2, ProposerMsg::Promise { ballot, part: promise() });
     p.hear(3, ProposerMsg::Promise { ballot, part: promise() });
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     p.hear(6, progress(5));
     p.lead(promise(), promise());
 }
@@ -182,7 +182,7 @@ fn r10_a_leader_without_its_learner_gives_way() {
         }
     };
     let mut passed_ms = 0;
-    while p.role.status().stance == "lead" {
+    while p.role.status().stance == StanceName::Lead {
         beat(&mut p);
         passed_ms += 10;
         assert!(passed_ms < 6 * TIMEOUT_MS, "it leads, and moves nothing");

@@ -509,7 +509,7 @@ impl World {
 
     fn leaders(&self) -> usize {
         let proposers = self.nodes.iter().filter_map(Node::proposer);
-        proposers.filter(|proposer| proposer.status().stance == "lead").count()
+        proposers.filter(|proposer| proposer.status().stance == StanceName::Lead).count()
     }
 
     fn is_quiet(&self) -> bool {

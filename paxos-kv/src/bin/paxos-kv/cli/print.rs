@@ -223,7 +223,7 @@ fn cells(status: &Status) -> Vec<String> {
     vec![
         status.node.to_string(),
         roles(status),
-        of("proposer", stance(status).to_owned()),
+        of("proposer", stance(status)),
         of("proposer", leader(status)),
         of("proposer", status.ballot.clone()),
         status.chosen_below.to_string(),
@@ -245,12 +245,16 @@ fn roles(status: &Status) -> String {
     }
 }
 
-fn stance(status: &Status) -> &str {
+fn stance(status: &Status) -> String {
+    if !status.awaited.is_empty() {
+        let nodes: Vec<String> = status.awaited.iter().map(u64::to_string).collect();
+        return format!("waits for node {}", nodes.join(", "));
+    }
     match status.stance.as_str() {
-        "lead" => "leads",
-        "campaign" => "campaigns",
-        "follow" => "follows",
-        other => other,
+        "lead" => "leads".to_owned(),
+        "campaign" => "campaigns".to_owned(),
+        "follow" => "follows".to_owned(),
+        other => other.to_owned(),
     }
 }
 
