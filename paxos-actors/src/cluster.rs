@@ -107,7 +107,7 @@ impl<S: StateMachine> ClusterBuilder<S> {
 
     /// Starts every node on the current arbiter.
     pub async fn start(self) -> Result<Cluster<S>, ClusterError> {
-        let nodes = self.nodes();
+        let nodes = self.layout.nodes();
         let mut cluster = Cluster {
             plan: self,
             nodes: BTreeMap::new(),
@@ -120,19 +120,13 @@ impl<S: StateMachine> ClusterBuilder<S> {
         cluster.connect().await;
         Ok(cluster)
     }
-
-    fn nodes(&self) -> BTreeSet<NodeId> {
-        let Layout { acceptors, proposers, learners, .. } = &self.layout;
-        let learners = learners.iter().map(|feed| &feed.learner);
-        acceptors.iter().chain(proposers).chain(learners).copied().collect()
-    }
 }
 
 impl<S: StateMachine> Cluster<S> {
     /// A new client, which is no node of the layout and calls all of them.
     pub async fn client(&mut self) -> Result<ClientHandle, ClusterError> {
         let layout = &self.plan.layout;
-        let nodes = self.plan.nodes();
+        let nodes = self.plan.layout.nodes();
         let first = nodes.last().map_or(0, |node| node.0 + 1).max(FIRST_CLIENT);
         let id = first + self.clients.len() as u64;
         let me = MemberId { node: NodeId(id), incarnation: Incarnation(id) };
@@ -200,7 +194,7 @@ impl<S: StateMachine> Cluster<S> {
 
     /// Starts a node again that was killed or stopped, or that ended of itself.
     pub async fn restart(&mut self, node: NodeId) -> Result<(), ClusterError> {
-        if !self.plan.nodes().contains(&node) {
+        if !self.plan.layout.nodes().contains(&node) {
             return Err(ClusterError::Unknown(node));
         }
         if let Some(former) = self.nodes.get(&node) {
@@ -230,7 +224,7 @@ impl<S: StateMachine> Cluster<S> {
     fn take(&mut self, node: NodeId) -> Result<Node<S>, ClusterError> {
         match self.nodes.remove(&node) {
             Some(taken) => Ok(taken),
-            None if self.plan.nodes().contains(&node) => Err(ClusterError::NotRunning(node)),
+            None if self.plan.layout.nodes().contains(&node) => Err(ClusterError::NotRunning(node)),
             None => Err(ClusterError::Unknown(node)),
         }
     }

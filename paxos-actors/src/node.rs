@@ -5,7 +5,7 @@ mod plan;
 mod view;
 
 pub use builder::{NoState, NodeBuilder, NodeError};
-pub use plan::LayoutError;
+pub use paxos_core::LayoutError;
 pub use view::NodeView;
 
 use crate::control::{SetRoutes, Stop};

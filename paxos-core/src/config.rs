@@ -1,7 +1,8 @@
 //! Who takes part, how many must agree, how long to wait, how much to hold.
 
-use crate::ballot::{Incarnation, MemberId, NodeId};
-use crate::quorum::{AcceptorSet, QuorumError, Quorums};
+use crate::ballot::{MemberId, NodeId};
+use crate::layout::{Feed, Layout};
+use crate::quorum::{AcceptorSet, Quorums};
 use crate::rng::mix;
 use alloc::vec::Vec;
 use core::fmt;
@@ -35,33 +36,6 @@ impl fmt::Display for ClusterId {
     }
 }
 
-/// A learner and the acceptor that feeds it votes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Feed {
-    /// The node of the learner.
-    pub learner: NodeId,
-    /// The node of the acceptor that sends it each vote; its own where it has one.
-    pub acceptor: NodeId,
-}
-
-/// Which node has which role, before anyone knows the incarnations. Every first member is started
-/// with the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Layout {
-    /// Nodes with an acceptor, ascending.
-    pub acceptors: Vec<NodeId>,
-    /// Nodes with a proposer, ascending.
-    pub proposers: Vec<NodeId>,
-    /// Nodes with a learner, ascending, and who feeds them.
-    pub learners: Vec<Feed>,
-    /// Which acceptors must agree.
-    pub quorums: Quorums,
-    /// How many slots a leader may be ahead of its own learner (rules R19, R20).
-    pub window: u64,
-    /// How long sessions live, and what they keep.
-    pub sessions: SessionRules,
-}
-
 /// What decides over sessions. The table of sessions is replicated, so these are equal everywhere,
 /// and not among [`Limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,48 +48,18 @@ pub struct SessionRules {
     pub window: u64,
 }
 
-impl Default for SessionRules {
-    fn default() -> SessionRules {
-        SessionRules { ttl_ms: 60_000, sessions_max: 100_000, window: 1024 }
+impl SessionRules {
+    /// Whether anybody can hold to them.
+    pub fn are_sound(&self) -> bool {
+        (1..=1 << 50).contains(&self.ttl_ms)
+            && (1..=1 << 24).contains(&self.sessions_max)
+            && (1..=1 << 20).contains(&self.window)
     }
 }
 
-impl Layout {
-    /// Slots in flight unless told otherwise.
-    pub const WINDOW: u64 = 16;
-
-    /// Every node has all roles, and majorities decide.
-    pub fn full(nodes: &[NodeId]) -> Result<Layout, QuorumError> {
-        let mut nodes = nodes.to_vec();
-        nodes.sort_unstable();
-        nodes.dedup();
-        Ok(Layout {
-            quorums: Quorums::majority(nodes.len())?,
-            learners: nodes.iter().map(|&n| Feed { learner: n, acceptor: n }).collect(),
-            proposers: nodes.clone(),
-            acceptors: nodes,
-            window: Self::WINDOW,
-            sessions: SessionRules::default(),
-        })
-    }
-
-    /// Equal for equal layouts, and different for different ones.
-    pub fn fingerprint(&self) -> u64 {
-        self.roster(|_| Some(Incarnation(0))).map_or(0, |roster| roster.cluster_id().0)
-    }
-
-    /// The layout with a member at each acceptor's node; `None` while one is not known.
-    pub fn roster(&self, known: impl Fn(NodeId) -> Option<Incarnation>) -> Option<Configuration> {
-        let member = |&node: &NodeId| Some(MemberId { node, incarnation: known(node)? });
-        let acceptors = self.acceptors.iter().map(member).collect::<Option<Vec<_>>>()?;
-        Some(Configuration {
-            acceptors,
-            proposers: self.proposers.clone(),
-            learners: self.learners.clone(),
-            quorums: self.quorums,
-            window: self.window,
-            sessions: self.sessions,
-        })
+impl Default for SessionRules {
+    fn default() -> SessionRules {
+        SessionRules { ttl_ms: 60_000, sessions_max: 100_000, window: 1024 }
     }
 }
 

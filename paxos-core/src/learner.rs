@@ -12,8 +12,9 @@ use self::reads::Reads;
 use self::snapshots::Snapshots;
 use self::transfer::Part;
 use crate::ballot::{MemberId, NodeId};
-use crate::config::{Configuration, Layout, Limits, Now, Timing};
+use crate::config::{Configuration, Limits, Now, Timing};
 use crate::entry::{Body, Command, Entry, SessionId};
+use crate::layout::Layout;
 use crate::message::{AcceptorMsg, ClientMsg, LearnerMsg, ProposerMsg, Reply, RoleName};
 use crate::rng::mix;
 use crate::role::{Output, Role};
@@ -135,6 +136,11 @@ impl<S: StateMachine> Learner<S> {
     /// Itself.
     pub fn me(&self) -> MemberId {
         self.options.me
+    }
+
+    /// The configuration that it knows: from a snapshot, or from an acceptor; none before.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.configuration.as_ref()
     }
 
     /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).

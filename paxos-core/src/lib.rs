@@ -43,6 +43,7 @@ pub mod config;
 pub mod digest;
 pub mod entry;
 pub mod gate;
+pub mod layout;
 pub mod learner;
 pub mod message;
 #[cfg(paxos_planted)]
@@ -62,9 +63,10 @@ pub mod synod;
 pub use acceptor::{Acceptor, AcceptorOptions, AcceptorStatus};
 pub use ballot::{Ballot, Incarnation, MemberId, NodeId};
 pub use client::{CallId, Client, ClientOptions, Outcome, Refusal, Ticket};
-pub use config::{ClusterId, Configuration, Feed, Layout, Limits, Now, SessionRules, Timing};
+pub use config::{ClusterId, Configuration, Limits, Now, SessionRules, Timing};
 pub use entry::{Body, Command, CommandName, Entry, SessionId, Vote};
 pub use gate::Gate;
+pub use layout::{Feed, Layout, LayoutError, Part, QuorumRule, Roles};
 pub use learner::{Learner, LearnerOptions, LearnerStatus};
 pub use message::{
     AcceptorMsg, ClientMsg, Entries, Kind, LearnerMsg, Packet, PromisePart, ProposerMsg, Reply,

@@ -18,8 +18,9 @@ use self::common::Common;
 use self::follow::Follow;
 use self::lead::Lead;
 use crate::ballot::{Ballot, MemberId, NodeId};
-use crate::config::{Configuration, Layout, Limits, Now, Timing};
+use crate::config::{Configuration, Limits, Now, Timing};
 use crate::entry::Command;
+use crate::layout::Layout;
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
 use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output, Role};
@@ -123,7 +124,7 @@ impl Proposer {
     }
 
     /// The configuration, once it is known: whoever follows, campaigns or leads has it.
-    fn configuration(&self) -> Option<&Arc<Configuration>> {
+    pub fn configuration(&self) -> Option<&Arc<Configuration>> {
         match &self.stance {
             Stance::Meet(_) => None,
             Stance::Follow(follow) => Some(&follow.configuration),

@@ -1,7 +1,8 @@
 //! First start: the first members agree on who they are before anyone votes (rule R23).
 
 use crate::ballot::{Incarnation, MemberId, NodeId};
-use crate::config::{ClusterId, Configuration, Layout};
+use crate::config::{ClusterId, Configuration};
+use crate::layout::Layout;
 use crate::message::AcceptorMsg;
 use crate::record::Record;
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -4,34 +4,37 @@
 //! process: its nodes are as durable, and talk to each other without sockets.
 
 mod connection;
+mod data;
 mod desk;
+mod error;
 mod local;
+mod options;
 mod port;
 mod status;
+mod targets;
 mod tight;
 
+pub use self::error::ServerError;
 pub use self::local::{LocalCluster, LocalOptions, check_size};
+pub use self::options::{Member, ServerOptions};
 
+use self::data::Data;
 use self::port::Port;
 use self::status::Inspector;
+use self::targets::Targets;
 use crate::store::Store;
 use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
-use paxos_actors::control::Inspect;
 use paxos_actors::ending::NodeEnd;
-use paxos_actors::node::{Node, NodeBuilder, NodeError};
-use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
-use paxos_core::quorum::QuorumError;
-use paxos_core::{ClusterId, Configuration, Layout, Limits, MemberId, NodeId, Timing};
-use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
-use std::collections::{BTreeMap, BTreeSet};
+use paxos_actors::node::{Node, NodeBuilder};
+use paxos_actors::wal::{self, FileDisk};
+use paxos_core::{Layout, Limits, MemberId, NodeId, Roles, Timing};
+use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -41,109 +44,6 @@ const FORMED_POLL: Duration = Duration::from_millis(50);
 
 /// A node with data that a peer refuses looks for so long whether others let it in.
 const REFUSAL_GRACE: Duration = Duration::from_secs(2);
-
-/// What a node is started with.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// The node.
-    pub node: NodeId,
-    /// The directory of its log, for this node alone. It is made where there is none.
-    pub data_dir: PathBuf,
-    /// Where clients connect to.
-    pub listen_client: SocketAddr,
-    /// Where peers connect to.
-    pub listen_peer: SocketAddr,
-    /// Every first member of the cluster, this one too, and where its peers reach it.
-    pub initial_cluster: BTreeMap<NodeId, String>,
-    /// How long to wait.
-    pub timing: Timing,
-}
-
-/// Why a node cannot be started, or has ended.
-#[derive(Debug, Error)]
-pub enum ServerError {
-    /// The node is not among the first members.
-    #[error(
-        "node {0} is not in the initial cluster: name it there, with the address that peers use"
-    )]
-    NotInCluster(NodeId),
-    /// Two nodes cannot be told apart.
-    #[error("nodes {0} and {1} of the initial cluster have the same address: {2}")]
-    SameAddress(NodeId, NodeId, String),
-    /// Peers cannot find a port that the system chooses.
-    #[error("node {0} of the initial cluster has port 0: name the port that its peers connect to")]
-    NoPort(NodeId),
-    /// Its log says who the first members are, and that is not what it was told now.
-    #[error(
-        "the data directory of this node belongs to a cluster of {found}, and the initial cluster \
-         names {asked}: name the same nodes, with the same roles (their addresses may change), or \
-         use another data directory"
-    )]
-    OtherMembers {
-        /// The nodes that the log names.
-        found: String,
-        /// The nodes that it was told now.
-        asked: String,
-    },
-    /// Clients and peers cannot be told apart.
-    #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
-    OnePort(SocketAddr),
-    /// There are too many nodes, or none.
-    #[error(transparent)]
-    Quorums(#[from] QuorumError),
-    /// The data is that of a cluster of another size.
-    #[error(
-        "{} has the data of a cluster of {found} nodes, not {asked}: ask for {found} nodes, or use \
-         another data directory", .data_dir.display()
-    )]
-    OtherSize {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// Nodes whose data it has.
-        found: usize,
-        /// Nodes asked for.
-        asked: usize,
-    },
-    /// Its log cannot be opened.
-    #[error(transparent)]
-    Log(#[from] WalError),
-    /// Its roles cannot be started.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// It cannot listen for peers.
-    #[error(transparent)]
-    Bridge(#[from] BridgeError),
-    /// The client port is in use.
-    #[error(
-        "cannot listen for clients on {0}: the port is in use; stop its user or choose another"
-    )]
-    ClientPortInUse(SocketAddr),
-    /// It cannot listen for clients.
-    #[error("cannot listen for clients on {0}: {1}")]
-    ClientPort(SocketAddr, #[source] io::Error),
-    /// The cluster does not let it in.
-    #[error("node {peer} refuses this node: {refusal}")]
-    RefusedBy {
-        /// Who refuses.
-        peer: NodeId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Its data is that of another cluster than the peers that it was told of.
-    #[error(
-        "node {peer} belongs to another cluster than this data directory, which is cluster \
-         {cluster}'s: correct the peer's address, or the data directory"
-    )]
-    OtherCluster {
-        /// Who belongs to another one.
-        peer: NodeId,
-        /// The cluster that the data belongs to.
-        cluster: ClusterId,
-    },
-    /// It has ended of itself.
-    #[error(transparent)]
-    Ended(#[from] NodeEnd),
-}
 
 /// A running node. Dropping it is a crash: nothing is drained.
 #[derive(Debug)]
@@ -168,6 +68,8 @@ struct Core {
     layout: Layout,
     timing: Timing,
     watching: Option<JoinHandle<Infallible>>,
+    /// Keeps other processes from the data of a node without a log.
+    _lock: Option<FileDisk>,
 }
 
 /// What is known of the links to peers.
@@ -177,43 +79,22 @@ struct Links {
     round_trips: Arc<RoundTrips>,
 }
 
-impl ServerOptions {
-    /// What can be said against the options without starting anything; else the layout that they
-    /// amount to.
-    pub fn check(&self) -> Result<Layout, ServerError> {
-        if !self.initial_cluster.contains_key(&self.node) {
-            return Err(ServerError::NotInCluster(self.node));
-        }
-        let mut taken = BTreeMap::new();
-        for (&node, address) in &self.initial_cluster {
-            if address.ends_with(":0") {
-                return Err(ServerError::NoPort(node));
-            }
-            if let Some(other) = taken.insert(address, node) {
-                return Err(ServerError::SameAddress(other, node, address.clone()));
-            }
-        }
-        if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
-            return Err(ServerError::OnePort(self.listen_peer));
-        }
-        Ok(Layout::full(&self.initial_cluster.keys().copied().collect::<Vec<_>>())?)
-    }
-}
-
 impl Server {
     /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
     /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let layout = options.check()?;
-        let ServerOptions { node, initial_cluster, timing, .. } = &options;
-        let log = open_log(&options.data_dir, *node)?;
-        let me = log.identity().member;
-        let listen = options.listen_peer;
-        let (life, told) = (rand::random(), layout.fingerprint());
-        let links = BridgeOptions::new(me, life, listen, told, initial_cluster.clone());
+        let (node, timing, listen) = (options.node, options.timing, options.listen_peer);
+        let data = Data::open(&options.data_dir, node, layout.roles(node).acceptor)?;
+        let (me, life, told) = (data.identity.member, rand::random(), layout.fingerprint());
+        let links = BridgeOptions::new(me, life, listen, told, options.addresses());
         let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(log, life, layout, *timing, base, options.listen_client).await?;
+        let mut core = Core::start(data, life, layout, timing, base, options.listen_client).await?;
+        for &peer in options.initial_cluster.keys().filter(|&&peer| peer != node) {
+            // Until a link says otherwise.
+            core.port.targets().set_away(peer, true);
+        }
         bridge.accept(core.node.routes());
         core.open(Some(Links { counters: bridge.counters(), round_trips: bridge.round_trips() }));
         let events = bridge.events();
@@ -257,7 +138,7 @@ impl Server {
 impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
     async fn start(
-        log: Wal,
+        data: Data,
         life: u64,
         layout: Layout,
         timing: Timing,
@@ -270,20 +151,21 @@ impl Core {
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let (identity, counters) = (log.identity(), log.counters());
-        let (me, is_new) = (identity.member, identity.is_new);
+        let (me, is_new) = (data.identity.member, data.identity.is_new);
         let limits = Limits::default();
-        let port = Port::new(me, limits);
-        let node = NodeBuilder::new(me, layout.clone())
+        let port = Port::new(me, limits, Targets::new(me.node, &layout));
+        let mut builder = NodeBuilder::new(me, layout.clone())
             .life(life)
             .timing(timing)
             .limits(limits)
-            .log(Box::new(log))
             .learner(Store::new)
-            .routes(port.add_to(base))
-            .start()?;
-        let (log, listener, watching) = (counters, Some(listener), None);
-        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching })
+            .routes(port.add_to(base));
+        if let Some(log) = data.log {
+            builder = builder.log(Box::new(log));
+        }
+        let node = builder.start()?;
+        let (log, listener, watching, _lock) = (data.counters, Some(listener), None, data.lock);
+        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching, _lock })
     }
 
     /// Lets clients in.
@@ -294,29 +176,38 @@ impl Core {
             self.watching = Some(actix_rt::spawn(watching));
             let log = Arc::clone(&self.log);
             let inspector = Inspector { node: self.node.view(), log, links };
-            self.port.open(listener, self.node.routes(), inspector);
+            self.port.set_routes(self.node.routes());
+            self.port.open(listener, inspector);
         }
     }
 
-    async fn stop(self) -> NodeEnd {
-        let Core { node, port, watching, .. } = self;
-        port.close().await;
-        if let Some(watching) = watching {
+    async fn stop(mut self) -> NodeEnd {
+        self.part().await;
+        self.node.stop().await
+    }
+
+    /// As a crash would: nothing is drained.
+    async fn kill(mut self) {
+        self.part().await;
+        let ending = self.node.ending();
+        drop(self);
+        ending.wait().await;
+    }
+
+    /// Lets clients go.
+    async fn part(&mut self) {
+        self.port.close().await;
+        if let Some(watching) = self.watching.take() {
             watching.abort();
         }
-        node.stop().await
     }
-}
-
-fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
-    Wal::open(FileDisk::open(data_dir)?, WalOptions::new(node))
 }
 
 /// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not
 /// the cluster that this node was told of.
 async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
     loop {
-        if let Some(configuration) = formed(&core.node).await {
+        if let Some(configuration) = core.node.view().configuration().await {
             let cluster = configuration.cluster_id();
             let found = configuration.layout();
             if found != core.layout {
@@ -331,18 +222,14 @@ async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
     }
 }
 
-/// The nodes of a layout, for people.
+/// The nodes of a layout and their roles, for people.
 fn names(layout: &Layout) -> String {
-    let Layout { acceptors, proposers, learners, .. } = layout;
-    let learners = learners.iter().map(|feed| &feed.learner);
-    let nodes: BTreeSet<_> = acceptors.iter().chain(proposers).chain(learners).collect();
-    let nodes: Vec<String> = nodes.into_iter().map(NodeId::to_string).collect();
+    let name = |node| match layout.roles(node) {
+        Roles::ALL => node.to_string(),
+        roles => format!("{node}/{roles}"),
+    };
+    let nodes: Vec<String> = layout.nodes().into_iter().map(name).collect();
     format!("node {}", nodes.join(", "))
-}
-
-async fn formed(node: &Node<Store>) -> Option<Configuration> {
-    let look = Inspect::new(|acceptor: &paxos_core::Acceptor| acceptor.configuration().cloned());
-    node.acceptor()?.send(look).await.ok().flatten()
 }
 
 /// Waits for a refusal that this node cannot outlive.
@@ -357,8 +244,13 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
         tokio::select! {
             event = next(events) => match event {
                 // The links have logged it.
-                Some(BridgeEvent::Connected { .. }) => connected = true,
-                Some(BridgeEvent::Lost { .. }) => {}
+                Some(BridgeEvent::Connected { member }) => {
+                    connected = true;
+                    core.port.targets().set_away(member.node, false);
+                }
+                Some(BridgeEvent::Lost { member }) => {
+                    core.port.targets().set_away(member.node, true);
+                }
                 Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
                     Refusal::NotAMember { .. } if core.is_new => {
                         return ServerError::RefusedBy { peer, refusal };
@@ -372,7 +264,7 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
             },
             () = sleep_until(due), if refused.is_some() => {
                 if let Some((_, peer, refusal)) = refused.take() {
-                    match formed(&core.node).await {
+                    match core.node.view().configuration().await {
                         None => return ServerError::RefusedBy { peer, refusal },
                         Some(configuration) if !connected => {
                             let cluster = configuration.cluster_id();

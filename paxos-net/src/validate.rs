@@ -4,25 +4,15 @@
 //! size, so that no arithmetic behind it can overflow. Whether a message is welcome is for the
 //! roles to judge.
 
-use paxos_core::quorum::ACCEPTORS_MAX;
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Configuration, Entries, Entry,
-    LearnerMsg, Packet, ProposerMsg, Reply, SessionId, SessionRules, Slot, SlotRange, SnapshotId,
-    Vote,
+    LayoutError, LearnerMsg, Packet, ProposerMsg, Reply, SessionId, SessionRules, Slot, SlotRange,
+    SnapshotId, Vote,
 };
 use thiserror::Error;
 
 /// Entries, votes or commands in one message: as many as weigh what a part of an answer may.
 pub const ITEMS_MAX: usize = 1 << 17;
-
-/// Proposers, or learners, of one configuration.
-pub const NODES_MAX: usize = 1024;
-
-/// Sessions of one cluster.
-pub const SESSIONS_MAX: u64 = 1 << 24;
-
-/// Slots in flight, or answers that a session keeps.
-pub const WINDOW_MAX: u64 = 1 << 20;
 
 /// The highest sequence of a session that is still believed.
 pub const SEQUENCE_MAX: u64 = 1 << 60;
@@ -49,8 +39,11 @@ pub enum Unsound {
     #[error("{0} items: at most {ITEMS_MAX}")]
     Items(usize),
     /// A configuration that cannot be.
-    #[error("a configuration that cannot be: too many nodes, doubles, or absurd bounds")]
-    Configuration,
+    #[error("a configuration that cannot be: {0}")]
+    Configuration(LayoutError),
+    /// Rules for sessions that nobody can hold to.
+    #[error("absurd rules for sessions: {0:?}")]
+    Sessions(SessionRules),
     /// A place in a session that none reaches.
     #[error("absurd sequence {0}")]
     Sequence(u64),
@@ -173,7 +166,7 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
     match msg {
         ClientMsg::Registered { session: s, rules: r, .. } => {
             session(*s)?;
-            if rules(*r) { Ok(()) } else { Err(Unsound::Configuration) }
+            if r.are_sound() { Ok(()) } else { Err(Unsound::Sessions(*r)) }
         }
         ClientMsg::NotRegistered { .. } | ClientMsg::LeaderHint { .. } => Ok(()),
         ClientMsg::Reply { session: s, sequence: n, reply } => {
@@ -203,21 +196,7 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
 }
 
 fn configuration(c: &Configuration) -> Result<(), Unsound> {
-    let members = c.acceptors.len();
-    let sound = members <= ACCEPTORS_MAX
-        && c.quorums.acceptors() == members
-        && c.acceptors.is_sorted_by(|a, b| a.node < b.node)
-        && c.proposers.len() <= NODES_MAX
-        && c.learners.len() <= NODES_MAX
-        && (1..=WINDOW_MAX).contains(&c.window)
-        && rules(c.sessions);
-    if sound { Ok(()) } else { Err(Unsound::Configuration) }
-}
-
-fn rules(rules: SessionRules) -> bool {
-    (1..=LOG_TIME_MS_MAX).contains(&rules.ttl_ms)
-        && (1..=SESSIONS_MAX).contains(&rules.sessions_max)
-        && (1..=WINDOW_MAX).contains(&rules.window)
+    c.layout().check().map_err(Unsound::Configuration)
 }
 
 fn entries(e: &Entries) -> Result<(), Unsound> {

@@ -1,6 +1,6 @@
 //! Puts a node together, and refuses what cannot work.
 
-use super::plan::{LayoutError, Plan};
+use super::plan::Plan;
 use super::{Node, Roles};
 use crate::control::SetRoutes;
 use crate::ending::Ending;
@@ -14,9 +14,9 @@ use actix::prelude::*;
 use bytes::Bytes;
 use paxos_core::rng::mix;
 use paxos_core::{
-    Acceptor, AcceptorOptions, Applied, Client, ClientOptions, Layout, Learner, LearnerOptions,
-    Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, SnapshotParts, StateMachine,
-    Timing, Unrestorable,
+    Acceptor, AcceptorOptions, Applied, Client, ClientOptions, Layout, LayoutError, Learner,
+    LearnerOptions, Limits, MemberId, NodeId, Proposer, ProposerOptions, Record, SnapshotParts,
+    StateMachine, Timing, Unrestorable,
 };
 use std::cell::Cell;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::control::{Inspect, Report};
 use crate::role_actor::{Hosted, RoleActor, ShellStatus};
 use crate::routes::Routes;
 use actix::Addr;
-use paxos_core::{Learner, MemberId, RoleName, StateMachine};
+use paxos_core::{Configuration, Learner, MemberId, RoleName, StateMachine};
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +37,19 @@ impl<S: StateMachine> NodeView<S> {
         );
         let counts = self.routes.counts();
         NodeStatus { me: self.me, acceptor, proposer, learner, shells, counts }
+    }
+
+    /// The configuration of its cluster, once that is formed, as its acceptor has stored it, or its
+    /// other roles have heard.
+    pub async fn configuration(&self) -> Option<Configuration> {
+        let Roles { acceptor, proposer, learner, .. } = &self.roles;
+        if acceptor.is_some() {
+            inspect(acceptor, |role| role.configuration().cloned()).await.flatten()
+        } else if learner.is_some() {
+            inspect(learner, |role| role.configuration().cloned()).await.flatten()
+        } else {
+            inspect(proposer, |role| role.configuration().map(|c| (**c).clone())).await.flatten()
+        }
     }
 
     /// Looks at the state of its learner; none if it has no learner, or its learner has ended.

@@ -32,6 +32,27 @@ pub struct Identity {
     pub is_new: bool,
 }
 
+impl Identity {
+    /// Takes the data directory of a node without an acceptor; it gets an identity, and no log. One
+    /// that has none yet is a new incarnation, which must be random.
+    pub fn open(
+        disk: &mut dyn Disk,
+        node: NodeId,
+        incarnation: Incarnation,
+    ) -> Result<Identity, WalError> {
+        let names = disk.list()?;
+        if names.iter().any(|name| name == IDENTITY) {
+            return Ok(Identity { member: read(disk, node)?, is_new: false });
+        }
+        if names.iter().any(|name| name.ends_with(".wal")) {
+            return Err(WalError::IdentityMissing { path: disk.path(IDENTITY) });
+        }
+        let member = MemberId { node, incarnation };
+        write(disk, member)?;
+        Ok(Identity { member, is_new: true })
+    }
+}
+
 /// Reads the identity of `node`'s directory, which has such a file.
 pub(crate) fn read(disk: &mut dyn Disk, node: NodeId) -> Result<MemberId, WalError> {
     let path = disk.path(IDENTITY);

@@ -1,18 +1,16 @@
-//! Three real processes of the `paxos-kv` command on loopback.
+//! Real processes of the `paxos-kv` command on loopback.
 
-use paxos_kv::client::KvClient;
-use paxos_kv::wire::Status;
+pub use crate::observer::{PATIENCE, patient, wait_for};
+
+use crate::observer::Observer;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// How long a test waits for something that must come before it gives up.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The `paxos-kv` command, in the profile and the target directory of this test. Cargo builds the
 /// programs of other packages for nobody, so the first test that asks has it built.
@@ -38,27 +36,17 @@ pub fn program() -> &'static Path {
 }
 
 /// Ports of loopback that nobody listened at a moment ago.
-fn free_ports(count: usize) -> Vec<SocketAddr> {
+pub fn free_ports(count: usize) -> Vec<SocketAddr> {
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap()).collect()
-}
-
-/// Waits until `probe` gives something.
-pub async fn wait_for<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let give_up = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = probe().await {
-            return found;
-        }
-        assert!(Instant::now() < give_up, "waited {PATIENCE:?} for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// One node: its place on disk and in the net, and its process while it runs.
 #[derive(Debug)]
 pub struct Node {
     pub id: u64,
+    /// Its roles, as the initial cluster names them; empty for all.
+    pub part: &'static str,
     pub client: SocketAddr,
     pub peer: SocketAddr,
     pub data_dir: PathBuf,
@@ -70,31 +58,35 @@ pub struct Node {
 #[derive(Debug)]
 pub struct Cluster {
     pub nodes: Vec<Node>,
-    observer: Option<KvClient>,
+    observer: Option<Observer>,
     dir: TempDir,
 }
 
 impl Cluster {
     /// Three nodes with empty data directories, started, one of which leads.
     pub async fn start() -> Cluster {
-        let mut cluster = Cluster::lay_out(3);
+        Cluster::start_with(&["", "", ""]).await
+    }
+
+    /// Nodes with these roles and empty data directories, started, one of which leads.
+    pub async fn start_with(parts: &[&'static str]) -> Cluster {
+        let mut cluster = Cluster::lay_out(parts);
         for at in 0..cluster.nodes.len() {
             cluster.start_node(at);
         }
-        let observer = wait_for("a node that answers", async || {
-            KvClient::connect(cluster.endpoints()).await.ok()
-        });
-        let observer = observer.await.timeout(Duration::from_millis(500));
-        cluster.observer = Some(observer);
+        let endpoints = cluster.nodes.iter().map(|node| node.client.to_string()).collect();
+        cluster.observer = Some(Observer::new(endpoints).await);
         cluster.leader().await;
         cluster
     }
 
-    fn lay_out(count: usize) -> Cluster {
+    fn lay_out(parts: &[&'static str]) -> Cluster {
+        let count = parts.len();
         let dir = TempDir::new().unwrap();
         let ports = free_ports(2 * count);
         let node = |at: usize| Node {
             id: at as u64 + 1,
+            part: parts[at],
             client: ports[2 * at],
             peer: ports[2 * at + 1],
             data_dir: dir.path().join(format!("data-{}", at + 1)),
@@ -112,8 +104,11 @@ impl Cluster {
     /// The command line that serves a node with other data.
     pub fn serve_from(&self, at: usize, data_dir: &Path) -> Command {
         let node = &self.nodes[at];
-        let members: Vec<_> =
-            self.nodes.iter().map(|node| format!("{}={}", node.id, node.peer)).collect();
+        let member = |node: &Node| match node.part {
+            "" => format!("{}={}", node.id, node.peer),
+            part => format!("{}/{part}={}", node.id, node.peer),
+        };
+        let members: Vec<_> = self.nodes.iter().map(member).collect();
         let mut serve = Command::new(program());
         serve.arg("serve").args(["--id", &node.id.to_string()]).arg("--data-dir");
         serve.arg(data_dir).args(["--listen-client", &node.client.to_string()]);
@@ -143,60 +138,14 @@ impl Cluster {
     pub fn logged(&self, at: usize) -> String {
         fs::read_to_string(&self.nodes[at].log).unwrap_or_default()
     }
-
-    /// Where clients reach the nodes.
-    pub fn endpoints(&self) -> Vec<String> {
-        self.nodes.iter().map(|node| node.client.to_string()).collect()
-    }
-
-    /// A client of all nodes, whose calls outlast every election and restart of these tests.
-    pub async fn client(&self) -> KvClient {
-        patient(self.endpoints()).await
-    }
-
-    /// What each node says of itself; none while it does not answer.
-    pub async fn statuses(&self) -> Vec<Option<Status>> {
-        let observer = self.observer.as_ref().expect("the cluster has started");
-        let all = observer.status().await.unwrap();
-        all.into_iter().map(|endpoint| endpoint.status.ok().map(|status| *status)).collect()
-    }
-
-    /// The node that leads.
-    pub async fn leader(&self) -> usize {
-        wait_for("a leader", async || {
-            let all = self.statuses().await;
-            all.iter()
-                .position(|status| status.as_ref().is_some_and(|status| status.stance == "lead"))
-        })
-        .await
-    }
-
-    /// Waits until a node has applied all that any node knew to be chosen when this was asked.
-    pub async fn caught_up(&self, at: usize) {
-        let all = self.statuses().await;
-        let goal = all.iter().flatten().map(|status| status.chosen_below).max().unwrap();
-        wait_for("a node that catches up", async || {
-            let status = self.statuses().await.swap_remove(at)?;
-            (status.applied_below >= goal).then_some(())
-        })
-        .await;
-    }
-
-    /// Waits until all nodes have applied equally much, and compares their digests.
-    pub async fn check_digests(&self) {
-        let digests = wait_for("nodes that have applied the same slots", async || {
-            let all: Vec<Status> = self.statuses().await.into_iter().collect::<Option<Vec<_>>>()?;
-            let equal = all.iter().all(|node| node.applied_below == all[0].applied_below);
-            equal.then(|| all.into_iter().map(|node| node.digest).collect::<Vec<_>>())
-        })
-        .await;
-        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
-    }
 }
 
-/// A client whose calls outlast every election and restart of these tests.
-pub async fn patient(endpoints: Vec<String>) -> KvClient {
-    KvClient::connect(endpoints).await.unwrap().timeout(PATIENCE)
+impl Deref for Cluster {
+    type Target = Observer;
+
+    fn deref(&self) -> &Observer {
+        self.observer.as_ref().expect("the cluster has started")
+    }
 }
 
 impl Drop for Cluster {

@@ -3,7 +3,10 @@
 mod bad_input;
 mod cluster;
 mod histories;
+mod in_process;
 mod kills;
 mod load;
+mod observer;
 mod proxy;
+mod roles;
 mod writers;

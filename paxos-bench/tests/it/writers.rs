@@ -1,9 +1,9 @@
-//! Clients that write while nodes die, and know what must be there afterwards.
+//! Clients that write and read while nodes die, and know what must be there.
 
 use paxos_kv::{KvClient, Meta};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 
 /// Keys that all writers share.
@@ -20,31 +20,58 @@ struct Acknowledged {
     meta: Meta,
 }
 
-/// Writers that run until they are stopped.
+/// Writers that run until they are stopped, and readers that look over their shoulders.
 #[derive(Debug)]
 pub struct Writers {
-    acknowledged: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
+    told: Arc<Told>,
     tasks: JoinSet<Vec<Acknowledged>>,
+    readers: JoinSet<u64>,
+}
+
+/// What clients were told so far.
+#[derive(Debug, Default)]
+struct Told {
+    acknowledged: AtomicU64,
+    stop: AtomicBool,
+    /// The highest version of each shared key: no read that begins now may see an older one.
+    versions: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Told {
+    fn version(&self, key: &str) -> u64 {
+        self.versions.lock().unwrap().get(key).copied().unwrap_or(0)
+    }
+
+    fn raise(&self, key: &str, version: u64) {
+        let mut versions = self.versions.lock().unwrap();
+        let known = versions.entry(key.to_owned()).or_default();
+        *known = version.max(*known);
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+    }
 }
 
 impl Writers {
-    /// Several writers for each client. Every other put is to a key of its own, the others are to
-    /// few keys that all writers share.
+    /// Several writers for each client, and a reader. Every other put is to a key of its own, the
+    /// others are to few keys that all writers share and readers read.
     pub fn start(clients: &[KvClient]) -> Writers {
-        let acknowledged = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for writer in 0..clients.len() as u64 * PER_CLIENT {
-            let client = clients[(writer / PER_CLIENT) as usize].clone();
-            tasks.spawn(write(writer, client, acknowledged.clone(), stop.clone()));
+        let told = Arc::new(Told::default());
+        let (mut tasks, mut readers) = (JoinSet::new(), JoinSet::new());
+        for (place, client) in clients.iter().enumerate() {
+            for writer in 0..PER_CLIENT {
+                let writer = place as u64 * PER_CLIENT + writer;
+                tasks.spawn(write(writer, client.clone(), told.clone()));
+            }
+            readers.spawn(read(place as u64, client.clone(), told.clone()));
         }
-        Writers { acknowledged, stop, tasks }
+        Writers { told, tasks, readers }
     }
 
     /// Puts that were acknowledged so far.
     pub fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(Ordering::Relaxed)
+        self.told.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Waits until `more` further puts are acknowledged.
@@ -62,7 +89,10 @@ impl Writers {
     /// Stops and checks, through `reader`, that all that was acknowledged is there, once. Gives
     /// the number of puts acknowledged.
     pub async fn check(mut self, reader: &KvClient) -> u64 {
-        self.stop.store(true, Ordering::Relaxed);
+        self.told.stop.store(true, Ordering::Relaxed);
+        while let Some(reads) = self.readers.join_next().await {
+            assert!(reads.unwrap() > 0, "a client that never got an answer");
+        }
         let mut puts: BTreeMap<String, Vec<Acknowledged>> = BTreeMap::new();
         let mut count = 0;
         while let Some(done) = self.tasks.join_next().await {
@@ -89,26 +119,44 @@ impl Writers {
     }
 }
 
-async fn write(
-    writer: u64,
-    client: KvClient,
-    acknowledged: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-) -> Vec<Acknowledged> {
+async fn write(writer: u64, client: KvClient, told: Arc<Told>) -> Vec<Acknowledged> {
     let mut done = Vec::new();
     let mut turn = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while told.goes_on() {
         turn += 1;
         let value = format!("{writer}-{turn}");
         let key = match turn % 2 {
             0 => format!("own-{writer}-{turn}"),
-            _ => format!("shared-{}", (turn / 2 + writer) % SHARED),
+            _ => shared(turn / 2 + writer),
         };
         // The deadline is far above what the cluster is down for: no outcome is unknown.
         let put = client.put(key.clone(), value.clone()).await;
         let meta = put.unwrap_or_else(|error| panic!("put {key}: {error}"));
-        acknowledged.fetch_add(1, Ordering::Relaxed);
+        if turn % 2 == 1 {
+            told.raise(&key, meta.version);
+        }
+        told.acknowledged.fetch_add(1, Ordering::Relaxed);
         done.push(Acknowledged { key, value, meta });
     }
     done
+}
+
+/// Reads, one at a time, until told to stop. Gives how often.
+async fn read(reader: u64, client: KvClient, told: Arc<Told>) -> u64 {
+    let mut reads = 0;
+    while reads == 0 || told.goes_on() {
+        let key = shared(reader + reads);
+        let known = told.version(&key);
+        let found = client.get(key.clone()).await;
+        let found = found.unwrap_or_else(|error| panic!("get {key}: {error}"));
+        let version = found.map_or(0, |found| found.meta.version);
+        assert!(version >= known, "{key}: read version {version} after {known} was told");
+        told.raise(&key, version);
+        reads += 1;
+    }
+    reads
+}
+
+fn shared(place: u64) -> String {
+    format!("shared-{}", place % SHARED)
 }

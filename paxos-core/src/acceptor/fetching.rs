@@ -2,7 +2,8 @@
 
 use super::Acceptor;
 use crate::ballot::{MemberId, NodeId};
-use crate::config::{Feed, Now};
+use crate::config::Now;
+use crate::layout::Feed;
 use crate::message::{AcceptorMsg, Entries, LearnerMsg, RoleName};
 use crate::record::Record;
 use crate::role::Output;

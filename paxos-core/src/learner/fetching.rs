@@ -2,7 +2,8 @@
 
 use super::Learner;
 use crate::ballot::{MemberId, NodeId};
-use crate::config::{Feed, Now};
+use crate::config::Now;
+use crate::layout::Feed;
 use crate::message::{AcceptorMsg, Entries, RoleName};
 use crate::role::Output;
 use crate::slot::Slot;

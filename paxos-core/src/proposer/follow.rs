@@ -58,6 +58,18 @@ impl Follow {
         Follow { patient_until, behind: Some(slot), ..follow }
     }
 
+    /// It led, was answered, and moved nothing: its learner has ended, perhaps. All others have
+    /// campaigned before it does so again.
+    pub(super) fn stand_back(
+        configuration: Arc<Configuration>,
+        common: &mut Common,
+        now: Now,
+    ) -> Follow {
+        let timeout = common.options.timing.election_timeout_us();
+        let follow = Follow::nobody(configuration, common, now);
+        Follow { patient_until: follow.patient_until.plus(2 * timeout), ..follow }
+    }
+
     /// The owner of `ballot` leads.
     pub(super) fn leader_heard(
         configuration: Arc<Configuration>,

@@ -243,10 +243,13 @@ impl Lead {
         let timeout = common.options.timing.election_timeout_us();
         let answered = self.rounds.are_answered(now, timeout, self.configuration.quorums);
         let moves = now.since(self.moved_at.min(self.held_at)) <= PATIENCE * timeout;
-        if !answered || !moves {
-            // R10: silent at once. The ballot is over; the queue stays for the next leader.
-            let configuration = Arc::clone(&self.configuration);
+        // R10: silent at once. The ballot is over; the queue stays for the next leader.
+        let configuration = Arc::clone(&self.configuration);
+        if !answered {
             return Some(Stance::Follow(Follow::nobody(configuration, common, now)));
+        }
+        if !moves {
+            return Some(Stance::Follow(Follow::stand_back(configuration, common, now)));
         }
         if self.outbid_at.is_some_and(|at| now.since(at) > PATIENCE * timeout) {
             // Whoever outbid this leader does not lead, and the member waits for a ballot that it

@@ -1,5 +1,7 @@
 //! The tests of the rules, from single messages to whole clusters under faults, in one binary.
 
+mod layout;
+mod quorums;
 mod rules;
 mod scripts;
 mod sim;

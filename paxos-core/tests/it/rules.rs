@@ -18,6 +18,7 @@ mod new_leader;
 mod outbid;
 mod promises;
 mod reads;
+mod separate;
 mod snapshots;
 mod steady;
 mod votes;

@@ -1,12 +1,14 @@
 //! One client connection, from its first byte to its end.
 
 use super::desk::ConnectionId;
-use super::port::{Back, count};
+use super::port::{Back, Shared, count};
 use crate::op::{OpRef, OpResult, QueryRef, QueryResult};
 use crate::wire::{REQUEST, RESPONSE, Refused, Request, Response, VERSION};
 use bytes::Bytes;
 use paxos_actors::Posted;
-use paxos_core::{Body, ClientMsg, Command, LearnerMsg, Limits, Outgoing, ProposerMsg, Reply};
+use paxos_core::{
+    Body, ClientMsg, Command, LearnerMsg, Limits, NodeId, Outgoing, Packet, ProposerMsg, Reply,
+};
 use paxos_net::frame::{FrameError, FrameReader, FrameWriter};
 use paxos_net::validate::{self, Unsound};
 use std::cell::{Cell, RefCell};
@@ -269,11 +271,17 @@ impl Connection<'_> {
         let shared = &self.back.shared;
         let refused = commands.iter().map(Command::name).collect();
         let packet = ProposerMsg::Propose { commands, hops: 0 }.into();
-        let mail = Outgoing { to: shared.me.node, packet };
-        if self.back.routes.post(shared.me, mail) != Posted::Queued {
+        if !self.post(shared.targets.proposer(), packet) {
             count(&shared.counters.busy);
             shared.send(self.id, ClientMsg::Busy { refused, retry_after_ms: RETRY_AFTER_MS });
         }
+    }
+
+    /// Whether it is on its way: there is somebody to send it to, who is not flooded.
+    fn post(&self, to: Option<NodeId>, packet: Packet) -> bool {
+        let Shared { me, routes, .. } = &*self.back.shared;
+        let post = |to| routes.borrow().post(*me, Outgoing { to, packet });
+        to.map(post) == Some(Posted::Queued)
     }
 
     fn read_state(&self, id: u64, query: Bytes) {
@@ -285,8 +293,7 @@ impl Connection<'_> {
         }
         let number = shared.desk.borrow_mut().read(self.id, id);
         let packet = LearnerMsg::Read { id: number, query }.into();
-        let mail = Outgoing { to: shared.me.node, packet };
-        if self.back.routes.post(shared.me, mail) != Posted::Queued {
+        if !self.post(shared.targets.learner(), packet) {
             count(&shared.counters.busy);
             let busy = ClientMsg::ReadBusy { id: number, retry_after_ms: RETRY_AFTER_MS };
             let now = paxos_actors::clock::now();

@@ -48,6 +48,12 @@ struct Seat {
 }
 
 impl Desk {
+    /// A desk that numbers reads from somewhere at random: a learner of another node must not take
+    /// a new read for one of this node's former life.
+    pub(super) fn new(first_read: u64) -> Desk {
+        Desk { next_read: first_read, ..Desk::default() }
+    }
+
     /// A new connection.
     pub(super) fn enter(&mut self) -> ConnectionId {
         let id = self.next_connection;
@@ -113,10 +119,10 @@ impl Desk {
         }
     }
 
-    /// The number under which this node's learner is to be asked what the client numbers `id`.
+    /// The number under which a learner is to be asked what the client numbers `id`.
     pub(super) fn read(&mut self, connection: ConnectionId, id: u64) -> u64 {
         let number = self.next_read;
-        self.next_read += 1;
+        self.next_read = number.wrapping_add(1);
         if let Some(seat) = self.connections.get_mut(&connection) {
             self.reads.insert(number, (connection, id));
             seat.reads.insert(number);

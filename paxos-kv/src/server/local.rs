@@ -1,8 +1,10 @@
 //! A whole cluster in one process: durable nodes that need no sockets between them.
 
-use super::{Core, ServerError, open_log};
+use super::data::Data;
+use super::{Core, ServerError};
 use paxos_actors::Routes;
-use paxos_core::{Layout, NodeId, Timing};
+use paxos_core::{Layout, NodeId, Part, QuorumRule, Timing};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,49 +15,95 @@ pub struct LocalOptions {
     pub data_dir: PathBuf,
     /// Where the clients of each node connect to: node 1 and so on.
     pub listen_client: Vec<SocketAddr>,
+    /// What each node is to be; one that is not named has all roles.
+    pub parts: BTreeMap<NodeId, Part>,
     /// How long to wait.
     pub timing: Timing,
 }
 
 /// A running cluster. Dropping it is a crash: nothing is drained.
 #[derive(Debug)]
-pub struct LocalCluster(Vec<Core>);
+pub struct LocalCluster {
+    options: LocalOptions,
+    layout: Layout,
+    /// Those that run.
+    nodes: BTreeMap<NodeId, Core>,
+}
 
 impl LocalCluster {
     /// Starts all nodes on the current arbiter.
     pub async fn start(options: LocalOptions) -> Result<LocalCluster, ServerError> {
-        let nodes: Vec<NodeId> = (1..=options.listen_client.len() as u64).map(NodeId).collect();
-        let layout = Layout::full(&nodes)?;
-        check_size(&options.data_dir, nodes.len())?;
-        let mut cores = Vec::new();
-        for (&node, &listen) in nodes.iter().zip(&options.listen_client) {
-            let log = open_log(&options.data_dir.join(format!("node-{node}")), node)?;
-            let (layout, timing) = (layout.clone(), options.timing);
-            let (life, base) = (rand::random(), Routes::new());
-            cores.push(Core::start(log, life, layout, timing, base, listen).await?);
+        let nodes = (1..=options.listen_client.len() as u64).map(NodeId);
+        let part = |node| (node, options.parts.get(&node).copied().unwrap_or_default());
+        let layout = Layout::of(&nodes.clone().map(part).collect(), QuorumRule::Majority)?;
+        check_size(&options.data_dir, options.listen_client.len())?;
+        let mut cluster = LocalCluster { options, layout, nodes: BTreeMap::new() };
+        for node in nodes {
+            cluster.start_node(node).await?;
         }
-        for place in 0..cores.len() {
-            let me = &cores[place];
-            let others = cores.iter().filter(|other| other.node.me() != me.node.me());
-            let table = others.fold(me.port.add_to(Routes::new()), |routes, other| {
-                other.port.add_to(other.node.add_to(routes))
-            });
-            cores[place].node.set_routes(table).await;
-        }
-        cores.iter_mut().for_each(|core| core.open(None));
-        Ok(LocalCluster(cores))
+        cluster.connect().await;
+        Ok(cluster)
     }
 
-    /// Where the clients of each node connect to.
+    /// Where the clients of each running node connect to.
     pub fn client_addrs(&self) -> Vec<SocketAddr> {
-        self.0.iter().map(|core| core.client_addr).collect()
+        self.nodes.values().map(|core| core.client_addr).collect()
+    }
+
+    /// Crashes a node that runs: nothing is drained, and its clients are cut off.
+    pub async fn kill(&mut self, node: NodeId) {
+        if let Some(core) = self.nodes.remove(&node) {
+            core.kill().await;
+            self.connect().await;
+        }
+    }
+
+    /// Starts a node again that was killed, with the client port that it had.
+    pub async fn restart(&mut self, node: NodeId) -> Result<(), ServerError> {
+        if !self.nodes.contains_key(&node) {
+            self.start_node(node).await?;
+            self.connect().await;
+        }
+        Ok(())
+    }
+
+    async fn start_node(&mut self, node: NodeId) -> Result<(), ServerError> {
+        let place = node.0.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+        let listen = place.and_then(|place| self.options.listen_client.get_mut(place));
+        let listen = listen.ok_or(ServerError::NotInCluster(node))?;
+        let data_dir = self.options.data_dir.join(format!("node-{node}"));
+        let data = Data::open(&data_dir, node, self.layout.roles(node).acceptor)?;
+        let (layout, timing) = (self.layout.clone(), self.options.timing);
+        let (life, base) = (rand::random(), Routes::new());
+        let core = Core::start(data, life, layout, timing, base, *listen).await?;
+        *listen = core.client_addr;
+        self.nodes.insert(node, core);
+        Ok(())
+    }
+
+    /// Gives every node a new table with the mailboxes of those that run, and lets clients in.
+    async fn connect(&mut self) {
+        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+            let others = self.nodes.iter().filter(|(other, _)| **other != node);
+            let table = others.fold(Routes::new(), |routes, (_, other)| {
+                other.port.add_to(other.node.add_to(routes))
+            });
+            let away = |other: &NodeId| !self.nodes.contains_key(other);
+            let all = self.layout.nodes();
+            let away: Vec<(NodeId, bool)> = all.iter().map(|node| (*node, away(node))).collect();
+            let Some(core) = self.nodes.get_mut(&node) else { continue };
+            core.node.set_routes(core.port.add_to(table)).await;
+            core.port.set_routes(core.node.routes());
+            away.into_iter().for_each(|(other, is)| core.port.targets().set_away(other, is));
+            core.open(None);
+        }
     }
 
     /// Waits until a node cannot go on, and says why.
     pub async fn ended(&self) -> ServerError {
         let (ended, mut first) = tokio::sync::mpsc::channel(1);
         let mut watching = tokio::task::JoinSet::new();
-        for core in &self.0 {
+        for core in self.nodes.values() {
             let (ending, ended) = (core.node.ending(), ended.clone());
             watching.spawn_local(async move { ended.send(ending.wait().await).await });
         }
@@ -69,7 +117,7 @@ impl LocalCluster {
 
     /// Stops all nodes in order.
     pub async fn stop(self) {
-        for core in self.0 {
+        for core in self.nodes.into_values() {
             core.stop().await;
         }
     }

@@ -3,6 +3,7 @@
 use super::connection::{self, Outbound};
 use super::desk::{ConnectionId, Desk};
 use super::status::Inspector;
+use super::targets::Targets;
 use crate::wire::{RESPONSE, Refused, Response};
 use actix::prelude::*;
 use actix_rt::task::JoinHandle;
@@ -36,6 +37,9 @@ pub(super) struct Shared {
     pub(super) me: MemberId,
     pub(super) limits: Limits,
     pub(super) counters: Counters,
+    pub(super) targets: Targets,
+    /// The way to the other roles, once there is one.
+    pub(super) routes: RefCell<Arc<Routes>>,
     pub(super) desk: RefCell<Desk>,
     outbound: RefCell<HashMap<ConnectionId, Rc<Outbound>>>,
 }
@@ -66,18 +70,19 @@ pub(super) struct Port {
 #[derive(Debug)]
 pub(super) struct Back {
     pub(super) shared: Rc<Shared>,
-    pub(super) routes: Arc<Routes>,
     pub(super) inspector: Inspector,
 }
 
 impl Port {
     /// The port of a node whose other roles need not exist yet.
-    pub(super) fn new(me: MemberId, limits: Limits) -> Port {
+    pub(super) fn new(me: MemberId, limits: Limits, targets: Targets) -> Port {
         let shared = Rc::new(Shared {
             me,
             limits,
             counters: Counters::default(),
-            desk: RefCell::default(),
+            targets,
+            routes: RefCell::default(),
+            desk: RefCell::new(Desk::new(rand::random())),
             outbound: RefCell::default(),
         });
         let actor = ClientPort(Rc::clone(&shared)).start();
@@ -89,25 +94,32 @@ impl Port {
         routes.client(self.shared.me.node, self.actor.clone().recipient())
     }
 
+    /// Where calls go.
+    pub(super) fn targets(&self) -> &Targets {
+        &self.shared.targets
+    }
+
+    /// Posts calls through this table from now on.
+    pub(super) fn set_routes(&self, routes: Arc<Routes>) {
+        self.shared.routes.replace(routes);
+    }
+
     /// Lets clients in.
-    pub(super) fn open(
-        &mut self,
-        listener: TcpListener,
-        routes: Arc<Routes>,
-        inspector: Inspector,
-    ) {
-        let back = Rc::new(Back { shared: Rc::clone(&self.shared), routes, inspector });
+    pub(super) fn open(&mut self, listener: TcpListener, inspector: Inspector) {
+        let back = Rc::new(Back { shared: Rc::clone(&self.shared), inspector });
         self.accepting = Some(actix_rt::spawn(accept(back, listener)));
     }
 
     /// Closes the port and all connections.
-    pub(super) async fn close(self) {
-        if let Some(accepting) = self.accepting {
+    pub(super) async fn close(&mut self) {
+        if let Some(accepting) = self.accepting.take() {
             accepting.abort();
             // It ends as cancelled; what matters is that the port is free then.
             let _ = accepting.await;
         }
         self.shared.outbound.borrow().values().for_each(|outbound| outbound.close());
+        // The table has the way to this port, too: neither would ever go.
+        self.set_routes(Arc::default());
         // An error says that the actor has stopped, which is what is wanted.
         let _ = self.actor.send(Close).await;
     }

@@ -19,12 +19,14 @@ pub(super) struct Inspector {
 impl Inspector {
     /// What the node tells; what a role that has ended would tell is left out.
     pub(super) async fn status(&self) -> Status {
-        let (node, store) = tokio::join!(
+        let (node, configuration, store) = tokio::join!(
             self.node.status(),
+            self.node.configuration(),
             self.node.state(|store: &Store| (store.revision(), store.len()))
         );
         let mut status = Status { node: node.me.node.0, ..Status::default() };
         status.counters = self.counters(&node);
+        status.cluster = configuration.map(|known| known.cluster_id().to_string());
         (status.revision, status.keys) = store.unwrap_or_default();
         if let Some(proposer) = node.proposer {
             status.roles.push("proposer".to_owned());
@@ -37,7 +39,6 @@ impl Inspector {
             status.roles.push("acceptor".to_owned());
             status.promised = acceptor.promised.to_string();
             status.awaited = acceptor.awaited.iter().map(|node| node.0).collect();
-            status.cluster = acceptor.cluster.filter(|_| acceptor.formed).map(|id| id.to_string());
             status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
         }
         if let Some(learner) = node.learner {

@@ -7,6 +7,7 @@ use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
 use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
 use paxos_net::{FrameReader, FrameWriter};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -32,6 +33,7 @@ impl InThread {
         let dir = tempfile::tempdir().unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let options = LocalOptions {
+            parts: BTreeMap::new(),
             data_dir: dir.path().to_owned(),
             listen_client: vec![any; nodes],
             timing: Timing::default(),

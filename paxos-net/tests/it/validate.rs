@@ -3,13 +3,12 @@
 use crate::support::{ballot, command, entry, samples, session};
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind, Layout,
     LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, SessionRules,
     Slot, SlotRange, Vote,
 };
 use paxos_net::validate::{
-    ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,
-    validate,
+    ITEMS_MAX, LOG_TIME_MS_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, validate,
 };
 use std::collections::BTreeSet;
 
@@ -168,19 +167,24 @@ fn absurd_configurations() {
         _ => None,
     });
     let sound = sound.unwrap();
-    let mut table = vec![sound.clone(); 8];
+    let mut table = vec![sound.clone(); 9];
     table[0].acceptors.pop();
     table[1].acceptors.swap(0, 1);
     table[2].acceptors[1] = table[2].acceptors[0];
     table[3].acceptors = vec![sound.acceptors[0]; 1_000_000];
-    table[4].proposers = vec![NodeId(1); NODES_MAX + 1];
-    table[5].learners = vec![Feed { learner: NodeId(1), acceptor: NodeId(1) }; NODES_MAX + 1];
+    table[4].proposers = vec![NodeId(1); Layout::NODES_MAX + 1];
+    let feed = Feed { learner: NodeId(1), acceptor: NodeId(1) };
+    table[5].learners = vec![feed; Layout::NODES_MAX + 1];
     table[6].window = 0;
-    table[7].window = WINDOW_MAX + 1;
+    table[7].window = Layout::WINDOW_MAX + 1;
+    table[8].learners.truncate(1);
     for (i, configuration) in table.into_iter().enumerate() {
-        let wrong = Err(Unsound::Configuration);
-        assert_eq!(validate(&ProposerMsg::Roster(configuration.clone()).into()), wrong, "{i}");
-        assert_eq!(validate(&LearnerMsg::Roster(configuration).into()), wrong, "{i}");
+        let refused = |packet: Packet| {
+            let unsound = validate(&packet);
+            assert!(matches!(unsound, Err(Unsound::Configuration(_))), "{i}: {unsound:?}");
+        };
+        refused(ProposerMsg::Roster(configuration.clone()).into());
+        refused(LearnerMsg::Roster(configuration).into());
     }
 }
 

@@ -11,6 +11,7 @@ use clap::{Args, value_parser};
 use paxos_core::Timing;
 use paxos_kv::KvClient;
 use paxos_kv::server::{LocalCluster, LocalOptions};
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -53,7 +54,12 @@ pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
         return processes::run(&args, timing);
     }
     let has_prompt = args.has_prompt();
-    let options = LocalOptions { listen_client: args.listen(0), data_dir: args.data_dir, timing };
+    let options = LocalOptions {
+        listen_client: args.listen(0),
+        data_dir: args.data_dir,
+        parts: BTreeMap::new(),
+        timing,
+    };
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
         let shown = options.data_dir.display().to_string();

@@ -46,9 +46,10 @@ impl From<KvError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Failure {
         match error {
-            ServerError::NotInCluster(_) | ServerError::OnePort(_) | ServerError::Quorums(_) => {
-                Failure::Usage(error.to_string())
-            }
+            ServerError::NotInCluster(_)
+            | ServerError::OnePort(_)
+            | ServerError::OtherRoles { .. }
+            | ServerError::Layout(_) => Failure::Usage(error.to_string()),
             error => Failure::Failed(error.to_string()),
         }
     }

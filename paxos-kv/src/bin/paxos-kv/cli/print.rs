@@ -106,7 +106,7 @@ impl Printed {
             }
             Printed::Status(nodes) => {
                 let head = [
-                    "ENDPOINT", "NODE", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
+                    "ENDPOINT", "NODE", "ROLES", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
                     "DIGEST", "KEYS", "REVISION",
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
@@ -198,34 +198,51 @@ fn node(node: &EndpointStatus) -> Value {
 
 fn line(node: &EndpointStatus) -> String {
     let endpoint = &node.endpoint;
-    match &node.status {
-        Ok(status) => format!(
-            "{endpoint}: node {}, {}, leader {}, ballot {}, chosen below {}, applied below {}, \
-             digest {}\n",
-            status.node,
-            stance(status),
-            leader(status),
-            status.ballot,
-            status.chosen_below,
-            status.applied_below,
-            status.digest,
-        ),
-        Err(error) => format!("{endpoint}: no answer: {error}\n"),
+    let status = match &node.status {
+        Ok(status) => status,
+        Err(error) => return format!("{endpoint}: no answer: {error}\n"),
+    };
+    let mut line = format!("{endpoint}: node {}, {}", status.node, roles(status));
+    if has(status, "proposer") {
+        let (stance, leader, ballot) = (stance(status), leader(status), &status.ballot);
+        line += &format!(", {stance}, leader {leader}, ballot {ballot}");
     }
+    if has(status, "acceptor") {
+        line += &format!(", promised {}", status.promised);
+    }
+    line += &format!(", chosen below {}", status.chosen_below);
+    if has(status, "learner") {
+        line += &format!(", applied below {}, digest {}", status.applied_below, status.digest);
+    }
+    line + "\n"
 }
 
+/// A role that a node does not have tells nothing.
 fn cells(status: &Status) -> Vec<String> {
+    let of = |role, value: String| if has(status, role) { value } else { "-".to_owned() };
     vec![
         status.node.to_string(),
-        stance(status),
-        leader(status),
-        status.ballot.clone(),
+        roles(status),
+        of("proposer", stance(status)),
+        of("proposer", leader(status)),
+        of("proposer", status.ballot.clone()),
         status.chosen_below.to_string(),
-        status.applied_below.to_string(),
-        status.digest.clone(),
-        status.keys.to_string(),
-        status.revision.to_string(),
+        of("learner", status.applied_below.to_string()),
+        of("learner", status.digest.clone()),
+        of("learner", status.keys.to_string()),
+        of("learner", status.revision.to_string()),
     ]
+}
+
+fn has(status: &Status, role: &str) -> bool {
+    status.roles.iter().any(|name| name == role)
+}
+
+fn roles(status: &Status) -> String {
+    match status.roles.len() {
+        3 => "all roles".to_owned(),
+        _ => status.roles.join("+"),
+    }
 }
 
 fn stance(status: &Status) -> String {

@@ -6,13 +6,15 @@
 
 mod cluster;
 mod file;
+mod text;
 
 use self::cluster::Cluster;
+use self::text::Text;
 use super::failure::Failure;
 use super::logging::{LogFormat, LogLevel};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use paxos_core::{NodeId, Timing};
+use paxos_core::{NodeId, QuorumRule, Roles, Timing};
 use paxos_kv::server::ServerOptions;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -49,9 +51,18 @@ pub(super) struct Settings {
     #[arg(default_value = "127.0.0.1:2580")]
     listen_peer: Option<SocketAddr>,
     /// All first nodes, this one too, and where their peers reach them. The same on each of them.
-    /// In the file it is a table: [initial-cluster], then 1 = "HOST:PORT".
+    /// A node has all roles, or those behind its number: 4/acceptor=HOST:PORT,
+    /// 5/proposer+learner=HOST:PORT; 6/learner@4 is fed by the acceptor of node 4. In the file it
+    /// is a table: [initial-cluster], then 1 = "HOST:PORT" and "4/acceptor" = "HOST:PORT".
     #[arg(long, env = "PAXOS_KV_INITIAL_CLUSTER", value_name = "1=HOST:PORT,2=…")]
     initial_cluster: Option<Cluster>,
+    /// What this node is to be, if not what the initial cluster says: it is refused if they differ.
+    #[arg(long, env = "PAXOS_KV_ROLES", value_name = "proposer,acceptor,learner")]
+    roles: Option<Text<Roles>>,
+    /// Which acceptors must agree: majority, the sizes of phase-1 and phase-2 quorums (4,2), or
+    /// rows and columns of a grid (2x3). The same on each node.
+    #[arg(long, env = "PAXOS_KV_QUORUMS", value_name = "RULE", default_value = "majority")]
+    quorums: Option<Text<QuorumRule>>,
     /// A leader is heard from at least this often.
     #[arg(long, env = "PAXOS_KV_HEARTBEAT_MS", value_name = "MS", default_value = "50")]
     heartbeat_ms: Option<u64>,
@@ -145,6 +156,8 @@ impl Merged {
         let listen_client = needed("listen-client", self.settings.listen_client, &mut wrong);
         let listen_peer = needed("listen-peer", self.settings.listen_peer, &mut wrong);
         let cluster = needed("initial-cluster", self.settings.initial_cluster, &mut wrong);
+        let quorums = needed("quorums", self.settings.quorums, &mut wrong);
+        let roles = self.settings.roles;
         let heartbeat_ms = needed("heartbeat-ms", heartbeat_ms, &mut wrong);
         let timeout_ms = needed("election-timeout-ms", election_timeout_ms, &mut wrong);
         let log_level = needed("log-level", self.settings.log_level, &mut wrong);
@@ -161,6 +174,8 @@ impl Merged {
                 listen_client: listen_client?,
                 listen_peer: listen_peer?,
                 initial_cluster: cluster?.0,
+                roles: roles.map(|roles| roles.0),
+                quorums: quorums?.0,
                 // Where timing itself is wrong, the rest is still looked at.
                 timing: timing.unwrap_or_default(),
             };

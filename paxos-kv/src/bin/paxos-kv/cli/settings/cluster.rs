@@ -1,26 +1,34 @@
 //! The first nodes of a cluster, as a flag and as a table of the file.
 
 use crate::cli::is_host_port;
-use paxos_core::NodeId;
+use paxos_core::{NodeId, Part, Roles};
+use paxos_kv::server::Member;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-/// Nodes and where their peers reach them.
+/// Nodes, where their peers reach them, and what they are to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
-pub(crate) struct Cluster(pub(crate) BTreeMap<NodeId, String>);
+pub(crate) struct Cluster(pub(crate) BTreeMap<NodeId, Member>);
 
 impl Cluster {
     fn new<'a>(nodes: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Cluster, String> {
         let mut cluster = BTreeMap::new();
         for (node, address) in nodes {
+            let (node, part) = match node.split_once('/') {
+                Some((node, part)) => {
+                    (node, part.parse().map_err(|error| format!("node {node}: {error}"))?)
+                }
+                None => (node, Part::default()),
+            };
             let id =
                 node.trim().parse().map_err(|_| format!("\"{node}\" is not a node's number"))?;
             if !is_host_port(address) {
                 return Err(format!("\"{address}\" is not HOST:PORT"));
             }
-            if cluster.insert(NodeId(id), address.to_owned()).is_some() {
+            let member = Member { address: address.to_owned(), part };
+            if cluster.insert(NodeId(id), member).is_some() {
                 return Err(format!("node {id} is named twice"));
             }
         }
@@ -32,7 +40,9 @@ impl FromStr for Cluster {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cluster, String> {
-        let part = |part: &'_ str| format!("\"{part}\" is not NODE=HOST:PORT");
+        let part = |part: &'_ str| {
+            format!("\"{part}\" is not NODE=HOST:PORT, nor NODE/ROLE+ROLE=HOST:PORT")
+        };
         let nodes: Result<Vec<_>, _> =
             text.split(',').map(|at| at.split_once('=').ok_or_else(|| part(at))).collect();
         Cluster::new(nodes?.into_iter())
@@ -49,6 +59,11 @@ impl TryFrom<BTreeMap<String, String>> for Cluster {
 
 impl From<Cluster> for BTreeMap<String, String> {
     fn from(cluster: Cluster) -> BTreeMap<String, String> {
-        cluster.0.into_iter().map(|(node, address)| (node.to_string(), address)).collect()
+        let name = |node, part: Part| match part {
+            Part { roles: Roles::ALL, fed_by: None } => format!("{node}"),
+            part => format!("{node}/{part}"),
+        };
+        let each = cluster.0.into_iter();
+        each.map(|(node, member)| (name(node, member.part), member.address)).collect()
     }
 }

@@ -1,0 +1,73 @@
+//! What a node is started with.
+
+use super::ServerError;
+use paxos_core::{Layout, LayoutError, NodeId, Part, QuorumRule, Roles, Timing};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// The node.
+    pub node: NodeId,
+    /// The directory of its data, for this node alone. It is made where there is none.
+    pub data_dir: PathBuf,
+    /// Where clients connect to.
+    pub listen_client: SocketAddr,
+    /// Where peers connect to.
+    pub listen_peer: SocketAddr,
+    /// Every first member of the cluster, this one too.
+    pub initial_cluster: BTreeMap<NodeId, Member>,
+    /// What this node is to be, which must be what the initial cluster has it as; none: just that.
+    pub roles: Option<Roles>,
+    /// Which acceptors must agree.
+    pub quorums: QuorumRule,
+    /// How long to wait.
+    pub timing: Timing,
+}
+
+/// A first member of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where its peers reach it, as `host:port`.
+    pub address: String,
+    /// What it is to be.
+    pub part: Part,
+}
+
+impl ServerOptions {
+    /// What can be said against the options without starting anything; else the layout that they
+    /// amount to.
+    pub fn check(&self) -> Result<Layout, ServerError> {
+        let node = self.node;
+        let me = self.initial_cluster.get(&node).ok_or(ServerError::NotInCluster(node))?;
+        let mut taken = BTreeMap::new();
+        for (&node, Member { address, .. }) in &self.initial_cluster {
+            if address.ends_with(":0") {
+                return Err(ServerError::NoPort(node));
+            }
+            if let Some(other) = taken.insert(address, node) {
+                return Err(ServerError::SameAddress(other, node, address.clone()));
+            }
+        }
+        if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
+            return Err(ServerError::OnePort(self.listen_peer));
+        }
+        let named = me.part.roles;
+        if let Some(asked) = self.roles.filter(|&asked| asked != named) {
+            return Err(ServerError::OtherRoles { node, asked, named });
+        }
+        if named.is_empty() {
+            return Err(LayoutError::NoRole(node).into());
+        }
+        let parts = self.initial_cluster.iter().map(|(&node, member)| (node, member.part));
+        Ok(Layout::of(&parts.collect(), self.quorums)?)
+    }
+
+    /// Where each node is reached.
+    pub(super) fn addresses(&self) -> BTreeMap<NodeId, String> {
+        let each = self.initial_cluster.iter();
+        each.map(|(&node, member)| (node, member.address.clone())).collect()
+    }
+}
