@@ -2,7 +2,10 @@
 
 mod cli;
 mod client;
+#[path = "../../../paxos-actors/tests/it/golden.rs"]
+mod golden;
 mod op;
 mod process;
 mod store;
 mod support;
+mod wire;
