@@ -6,6 +6,8 @@ pub(crate) mod failure;
 mod logging;
 mod print;
 mod prompt;
+#[cfg(test)]
+mod readme;
 mod serve;
 
 use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs};
