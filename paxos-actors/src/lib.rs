@@ -37,23 +37,42 @@
 //! | [`node`] | any subset of roles, put together and checked |
 //! | [`cluster`] | nodes in one process, which can be killed, restarted and cut off |
 //! | [`codec`], [`clock`] | the one serialization, and the one clock |
+//! | [`latency`] | how long something takes that happens again and again |
+//!
+//! Without the feature `actors` there are only [`codec`] and [`clock`]: what a client of a node
+//! needs of this crate.
 //!
 //! What is deliberately not here: rules of Paxos (`paxos-core` has them, and has no actors), and
 //! sockets (`paxos-net` brings mailboxes that lead to other processes, for the same table).
 
 pub mod clock;
+#[cfg(feature = "actors")]
 pub mod cluster;
 pub mod codec;
+#[cfg(feature = "actors")]
 pub mod control;
+#[cfg(feature = "actors")]
 pub mod ending;
+#[cfg(feature = "actors")]
 pub mod envelope;
+#[cfg(feature = "actors")]
+pub mod latency;
+#[cfg(feature = "actors")]
 pub mod log;
+#[cfg(feature = "actors")]
 pub mod node;
+#[cfg(feature = "actors")]
 pub mod role_actor;
+#[cfg(feature = "actors")]
 pub mod routes;
+#[cfg(feature = "actors")]
 pub mod submit;
+#[cfg(feature = "actors")]
 pub mod wal;
 
+#[cfg(feature = "actors")]
 pub use envelope::Envelope;
+#[cfg(feature = "actors")]
 pub use log::{Log, LogEvent};
+#[cfg(feature = "actors")]
 pub use routes::{Counts, Posted, Routes};

@@ -20,8 +20,10 @@
 mod engine;
 mod error;
 mod link;
+mod scan;
 
 pub use self::error::KvError;
+pub use self::scan::{Page, Scan};
 
 use self::engine::{Ask, Call, Engine};
 use crate::op::{Expect, KeyValue, Meta, Op, OpResult, Query, QueryResult};
@@ -113,7 +115,14 @@ impl KvClient {
         {
             QueryResult::Got { found, .. } => Ok(found),
             QueryResult::Refused(limit) => Err(limit.into()),
+            other => Err(unexpected(&other)),
         }
+    }
+
+    /// All keys that begin with `prefix`, in order, page by page; every key, where it is empty. The
+    /// first page is as new as what [`KvClient::get`] gives, and the others are of the same moment.
+    pub fn scan(&self, prefix: impl Into<Bytes>) -> Scan {
+        Scan::new(self.clone(), prefix.into())
     }
 
     /// Removes a key; `false` where it had no value.
@@ -170,6 +179,6 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn unexpected(result: &OpResult) -> KvError {
+fn unexpected(result: &impl std::fmt::Debug) -> KvError {
     KvError::Unreadable(format!("{result:?} is not an answer to what was asked"))
 }

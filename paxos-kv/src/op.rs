@@ -3,6 +3,10 @@
 //! A command is encoded once, by the client, and decoded once by each replica. Its encoding is part
 //! of the log's format: variants are only ever added at the end.
 
+pub mod range;
+
+pub use self::range::{Range, RangePage, RangeRef, RevisionError};
+
 use bytes::Bytes;
 use paxos_actors::codec::{self, CodecError};
 use serde::{Deserialize, Serialize};
@@ -62,6 +66,8 @@ pub enum Query {
         /// The key.
         key: Bytes,
     },
+    /// Many keys.
+    Range(Range),
 }
 
 /// A key with its value and where it stands in the history of the store.
@@ -129,6 +135,10 @@ pub enum QueryResult {
     },
     /// The query was over a limit, or is none.
     Refused(Limit),
+    /// Many keys.
+    Range(RangePage),
+    /// What was at the revision asked for cannot be told.
+    NotKept(RevisionError),
 }
 
 /// Why a command or query is not taken.
@@ -203,6 +213,9 @@ pub enum QueryRef<'a> {
         /// The key.
         key: &'a [u8],
     },
+    /// See [`Query::Range`].
+    #[serde(borrow)]
+    Range(RangeRef<'a>),
 }
 
 impl Op {
@@ -252,8 +265,10 @@ impl<'a> QueryRef<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<QueryRef<'a>, Limit> {
         check_request(bytes)?;
         let query = codec::decode_borrowed(bytes).map_err(|_| Limit::Unreadable)?;
-        let QueryRef::Get { key } = &query;
-        check_key(key)?;
+        match &query {
+            QueryRef::Get { key } => check_key(key)?,
+            QueryRef::Range(range) => range.check()?,
+        }
         Ok(query)
     }
 }
@@ -302,6 +317,14 @@ fn check_key(key: &[u8]) -> Result<(), Limit> {
         0 => Err(Limit::KeyEmpty),
         1..=KEY_BYTES_MAX => Ok(()),
         length => Err(Limit::Key(length as u64)),
+    }
+}
+
+/// An end of a range may be empty, where a key may not.
+fn check_bound(key: &[u8]) -> Result<(), Limit> {
+    match key.is_empty() {
+        true => Ok(()),
+        false => check_key(key),
     }
 }
 

@@ -8,12 +8,14 @@ mod desk;
 mod local;
 mod port;
 mod status;
+mod tight;
 
-pub use self::local::{LocalCluster, LocalOptions};
+pub use self::local::{LocalCluster, LocalOptions, check_size};
 
 use self::port::Port;
 use self::status::Inspector;
 use crate::store::Store;
+use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
 use paxos_actors::control::Inspect;
 use paxos_actors::ending::NodeEnd;
@@ -21,8 +23,9 @@ use paxos_actors::node::{Node, NodeBuilder, NodeError};
 use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
 use paxos_core::quorum::QuorumError;
 use paxos_core::{ClusterId, Layout, Limits, MemberId, NodeId, Timing};
-use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal};
+use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,6 +67,9 @@ pub enum ServerError {
         "node {0} is not in the initial cluster: name it there, with the address that peers use"
     )]
     NotInCluster(NodeId),
+    /// Clients and peers cannot be told apart.
+    #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
+    OnePort(SocketAddr),
     /// There are too many nodes, or none.
     #[error(transparent)]
     Quorums(#[from] QuorumError),
@@ -140,17 +146,37 @@ struct Core {
     client_addr: SocketAddr,
     /// Taken when clients are let in.
     listener: Option<TcpListener>,
+    timing: Timing,
+    watching: Option<JoinHandle<Infallible>>,
+}
+
+/// What is known of the links to peers.
+#[derive(Clone, Debug)]
+struct Links {
+    counters: Arc<paxos_net::Counters>,
+    round_trips: Arc<RoundTrips>,
+}
+
+impl ServerOptions {
+    /// What can be said against the options without starting anything; else the layout that they
+    /// amount to.
+    pub fn check(&self) -> Result<Layout, ServerError> {
+        if !self.initial_cluster.contains_key(&self.node) {
+            return Err(ServerError::NotInCluster(self.node));
+        }
+        if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
+            return Err(ServerError::OnePort(self.listen_peer));
+        }
+        Ok(Layout::full(&self.initial_cluster.keys().copied().collect::<Vec<_>>())?)
+    }
 }
 
 impl Server {
     /// Starts a node on the current arbiter. It takes part in the cluster, and lets clients in,
     /// from then on; whether it is of use to them depends on the others.
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
+        let layout = options.check()?;
         let ServerOptions { node, initial_cluster, timing, .. } = &options;
-        if !initial_cluster.contains_key(node) {
-            return Err(ServerError::NotInCluster(*node));
-        }
-        let layout = Layout::full(&initial_cluster.keys().copied().collect::<Vec<_>>())?;
         let log = open_log(&options.data_dir, *node)?;
         let me = log.identity().member;
         let listen = options.listen_peer;
@@ -159,7 +185,7 @@ impl Server {
         let base = bridge.routes(Routes::new());
         let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
         bridge.accept(core.node.routes());
-        core.open(Some(bridge.counters()));
+        core.open(Some(Links { counters: bridge.counters(), round_trips: bridge.round_trips() }));
         let events = bridge.events();
         Ok(Server { core, bridge, events })
     }
@@ -224,20 +250,28 @@ impl Core {
             .learner(Store::new)
             .routes(port.add_to(base))
             .start()?;
-        Ok(Core { node, port, log: counters, is_new, client_addr, listener: Some(listener) })
+        let (log, listener, watching) = (counters, Some(listener), None);
+        Ok(Core { node, port, log, is_new, client_addr, listener, timing, watching })
     }
 
     /// Lets clients in.
-    fn open(&mut self, links: Option<Arc<paxos_net::Counters>>) {
+    fn open(&mut self, links: Option<Links>) {
         if let Some(listener) = self.listener.take() {
+            let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
+            let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
+            self.watching = Some(actix_rt::spawn(watching));
             let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
             self.port.open(listener, self.node.routes(), inspector);
         }
     }
 
     async fn stop(self) -> NodeEnd {
-        self.port.close().await;
-        self.node.stop().await
+        let Core { node, port, watching, .. } = self;
+        port.close().await;
+        if let Some(watching) = watching {
+            watching.abort();
+        }
+        node.stop().await
     }
 }
 
@@ -246,7 +280,7 @@ fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
 }
 
 /// Once the cluster is formed, the links let nobody else in.
-async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> std::convert::Infallible {
+async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> Infallible {
     loop {
         if let Some((cluster, members)) = formed(node).await {
             tracing::info!(%cluster, "the cluster is formed");

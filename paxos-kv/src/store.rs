@@ -8,6 +8,10 @@
 //! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
 //! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
 
+mod range;
+
+pub use crate::op::RevisionError;
+
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
@@ -50,27 +54,6 @@ struct Version {
     digest: u64,
 }
 
-/// The value of a key at some revision cannot be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RevisionError {
-    /// It was compacted.
-    #[error("revision {asked} is compacted: ask for {oldest} or a later one")]
-    Compacted {
-        /// The revision asked for.
-        asked: u64,
-        /// The oldest revision that can be asked for.
-        oldest: u64,
-    },
-    /// It has not been made yet.
-    #[error("revision {asked} is in the future: the store is at {newest}")]
-    Future {
-        /// The revision asked for.
-        asked: u64,
-        /// The newest revision.
-        newest: u64,
-    },
-}
-
 impl Store {
     /// An empty store, at revision 1.
     pub fn new() -> Store {
@@ -109,19 +92,6 @@ impl Store {
     pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
         let (key, history) = self.keys.get_key_value(key)?;
         key_value(key, history.back()?)
-    }
-
-    /// The value that a key had at a revision.
-    pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
-        if revision < self.compacted {
-            return Err(RevisionError::Compacted { asked: revision, oldest: self.compacted });
-        }
-        if revision > self.revision {
-            return Err(RevisionError::Future { asked: revision, newest: self.revision });
-        }
-        let Some((key, history)) = self.keys.get_key_value(key) else { return Ok(None) };
-        let version = history.iter().rev().find(|version| version.meta.mod_revision <= revision);
-        Ok(version.and_then(|version| key_value(key, version)))
     }
 
     fn run(&mut self, command: &Bytes) -> OpResult {
@@ -243,6 +213,10 @@ impl StateMachine for Store {
             Ok(QueryRef::Get { key }) => {
                 QueryResult::Got { revision: self.revision, found: self.value(key) }
             }
+            Ok(QueryRef::Range(range)) => match self.range(&range) {
+                Ok(page) => QueryResult::Range(page),
+                Err(error) => QueryResult::NotKept(error),
+            },
         };
         result.encode()
     }

@@ -1,6 +1,6 @@
 //! The bridge: one link to each peer, one listener for all of them.
 
-use crate::counters::Counters;
+use crate::counters::{Counters, RoundTrips};
 use crate::hello::{Identity, Refusal};
 use crate::link::{Link, Recheck, Stop};
 use crate::listener::{Inbound, Listener};
@@ -110,6 +110,7 @@ pub struct Bridge {
 pub(crate) struct Shared {
     pub(crate) options: BridgeOptions,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) round_trips: Arc<RoundTrips>,
     pub(crate) inbound: Inbound,
     identity: Mutex<Identity>,
     events: mpsc::Sender<BridgeEvent>,
@@ -223,6 +224,11 @@ impl Bridge {
         Arc::clone(&self.shared.counters)
     }
 
+    /// How long peers take to answer; it can be read on any thread.
+    pub fn round_trips(&self) -> Arc<RoundTrips> {
+        Arc::clone(&self.shared.round_trips)
+    }
+
     /// Closes the port and all connections. What was queued for peers and not yet written is lost.
     pub async fn stop(self) {
         if let Some(accepting) = self.accepting {
@@ -251,6 +257,7 @@ impl Shared {
             inbound: Inbound::new(options.inbound_max, options.inbound_per_address_max),
             options,
             counters: Arc::new(Counters::new()),
+            round_trips: Arc::new(RoundTrips::new(identity.peers.iter().copied())),
             identity: Mutex::new(identity),
             events,
         }

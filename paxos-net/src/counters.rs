@@ -1,6 +1,8 @@
 //! What a bridge counts.
 
 use crate::hello::Refusal;
+use paxos_actors::latency::Latency;
+use paxos_core::NodeId;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -105,6 +107,26 @@ impl Counters {
 impl Default for Counters {
     fn default() -> Counters {
         Counters::new()
+    }
+}
+
+/// How long it takes until each peer answers a ping. A ping waits behind mail, as mail does.
+#[derive(Debug)]
+pub struct RoundTrips(BTreeMap<NodeId, Latency>);
+
+impl RoundTrips {
+    pub(crate) fn new(peers: impl Iterator<Item = NodeId>) -> RoundTrips {
+        RoundTrips(peers.map(|node| (node, Latency::default())).collect())
+    }
+
+    /// Of one peer.
+    pub fn of(&self, node: NodeId) -> Option<&Latency> {
+        self.0.get(&node)
+    }
+
+    /// Of every peer.
+    pub fn each(&self) -> impl Iterator<Item = (NodeId, &Latency)> {
+        self.0.iter().map(|(&node, latency)| (node, latency))
     }
 }
 

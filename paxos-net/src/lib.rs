@@ -25,19 +25,27 @@
 //! is dropped and counted.
 //!
 //! Start with [`bridge`] for how it is used, with [`frame`] and [`hello`] (both pure) for what is
-//! on the wire. [`frame`] also serves other protocols, on any runtime.
+//! on the wire. [`frame`] also serves other protocols, on any runtime. Without the feature `actors`
+//! there is only what is pure.
 
+#[cfg(feature = "actors")]
 pub mod bridge;
+#[cfg(feature = "actors")]
 pub mod counters;
 pub mod frame;
+#[cfg(feature = "actors")]
 mod handshake;
 pub mod hello;
+#[cfg(feature = "actors")]
 mod link;
+#[cfg(feature = "actors")]
 mod listener;
 pub mod validate;
 pub mod wire;
 
+#[cfg(feature = "actors")]
 pub use bridge::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Patience};
-pub use counters::{Count, Counters};
+#[cfg(feature = "actors")]
+pub use counters::{Count, Counters, RoundTrips};
 pub use frame::{Frame, FrameError, FrameReader, FrameWriter};
 pub use hello::{Peer, Refusal};

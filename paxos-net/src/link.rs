@@ -81,6 +81,8 @@ struct Pump {
     progress_at: Instant,
     heard: bool,
     heard_at: Instant,
+    /// The oldest ping without an answer.
+    asked_at: Option<Instant>,
 }
 
 impl Link {
@@ -156,6 +158,13 @@ impl Link {
             }
         }
         self.retry(ctx);
+    }
+
+    /// The peer needs as long as it is since `asked_at` to answer.
+    fn took(&self, asked_at: Instant) {
+        if let Some(latency) = self.shared.round_trips.of(self.node) {
+            latency.record(u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
     }
 
     /// Dials again after a time between half the backoff and all of it, then doubles the backoff.
@@ -252,11 +261,12 @@ impl Pump {
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let inbound = FrameReader::new(NOTICE_BYTES_MAX);
         let (progress_at, heard_at) = (Instant::now(), Instant::now());
-        Pump { stream, inbound, ticker, progress: false, progress_at, heard: false, heard_at }
+        let (progress, heard, asked_at) = (false, false, None);
+        Pump { stream, inbound, ticker, progress, progress_at, heard, heard_at, asked_at }
     }
 
     /// Reads what the other end has to say, which is only that it lives.
-    fn read(&mut self, task: &mut Task<'_>) -> Poll<Cut> {
+    fn read(&mut self, link: &Link, task: &mut Task<'_>) -> Poll<Cut> {
         let mut bytes = [0; 256];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
@@ -267,7 +277,12 @@ impl Pump {
             }
             loop {
                 match self.inbound.next_frame() {
-                    Ok(Some(frame)) if frame.kind == PONG => self.heard = true,
+                    Ok(Some(frame)) if frame.kind == PONG => {
+                        self.heard = true;
+                        if let Some(asked_at) = self.asked_at.take() {
+                            link.took(asked_at);
+                        }
+                    }
                     Ok(None) => break,
                     Ok(Some(_)) => return Poll::Ready(Cut::Mail),
                     Err(error) => return Poll::Ready(error.into()),
@@ -294,6 +309,11 @@ impl Pump {
         }
         if now - self.heard_at >= patience.silence {
             return Poll::Ready(Cut::Silent);
+        }
+        // What is not answered yet has taken as long as this at least.
+        match self.asked_at {
+            Some(asked_at) => link.took(asked_at),
+            None => self.asked_at = Some(Instant::now()),
         }
         match link.out.push(PING, &()) {
             // Asks the ticker again, so that it wakes this task for the next one.
@@ -330,7 +350,7 @@ impl ActorFuture<Link> for Pump {
     ) -> Poll<Cut> {
         let pump = self.get_mut();
         // Reading comes first: after a stall of this process, what has arrived counts as heard.
-        if let Poll::Ready(cut) = pump.read(task) {
+        if let Poll::Ready(cut) = pump.read(link, task) {
             return Poll::Ready(cut);
         }
         if let Poll::Ready(cut) = pump.tick(link, task) {

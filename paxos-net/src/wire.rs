@@ -11,4 +11,4 @@ pub const PING: u8 = 2;
 pub const PONG: u8 = 3;
 
 /// Bytes of a frame that is not mail, at most.
-pub(crate) const NOTICE_BYTES_MAX: usize = 64;
+pub const NOTICE_BYTES_MAX: usize = 64;

@@ -1,5 +1,7 @@
 //! What the log's thread counts.
 
+use crate::clock;
+use crate::latency::Latency;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a log did since its start. Shared by the thread that counts and those that read.
@@ -9,6 +11,7 @@ pub struct Counters {
     frames: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    fsync: Latency,
 }
 
 /// What [`Counters`] had counted at some moment.
@@ -22,6 +25,10 @@ pub struct Counts {
     pub records: u64,
     /// Bytes of frames written.
     pub bytes: u64,
+    /// Microseconds that the slowest sync took.
+    pub fsync_us_max: u64,
+    /// Microseconds that a sync took of late, on average.
+    pub fsync_us_avg: u64,
 }
 
 impl Counters {
@@ -32,11 +39,24 @@ impl Counters {
             frames: self.frames.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            fsync_us_max: self.fsync.max_us(),
+            fsync_us_avg: self.fsync.average_us(),
         }
     }
 
-    pub(crate) fn synced(&self) {
+    /// How long syncs take. What waits for one also waits for the write before it, which the system
+    /// mostly buffers; where a sync comes with writes of its own, these are in the time.
+    pub fn fsync(&self) -> &Latency {
+        &self.fsync
+    }
+
+    /// Syncs, and counts that and how long it took.
+    pub(crate) fn timed<T, E>(&self, sync: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let began = clock::now();
+        let done = sync()?;
+        self.fsync.record(clock::now().since(began));
         self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        Ok(done)
     }
 
     pub(crate) fn sealed(&self, records: u32) {

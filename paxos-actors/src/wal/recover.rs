@@ -105,8 +105,7 @@ impl Found {
             file.read_at(proved.into(), &mut unproved)?;
             file.write_at(proved.into(), &unproved)?;
         }
-        file.sync_data()?;
-        self.parts.counters.synced();
+        self.parts.counters.timed(|| file.sync_data())?;
         Segments::new(self.parts, walked, file)
     }
 }

@@ -137,8 +137,7 @@ impl Segments {
         self.seal();
         if !self.buffer.is_empty() {
             self.file.write_at(self.end.into(), &self.buffer)?;
-            self.file.sync_data()?;
-            self.counters.synced();
+            self.counters.timed(|| self.file.sync_data())?;
             self.counters.wrote(self.buffer.len());
             self.written = self.buffer.len();
             self.end += self.written as u32;
@@ -274,8 +273,8 @@ impl Segments {
             end_before: self.end,
             state: self.state.clone(),
         };
-        let end = begin(self.disk.as_mut(), spare.file.as_mut(), &header)?;
-        self.counters.synced();
+        let begin = || begin(self.disk.as_mut(), spare.file.as_mut(), &header);
+        let end = self.counters.timed(begin)?;
         if let Some(current) = self.held.back_mut() {
             current.end = Some(self.end);
         }
@@ -315,9 +314,8 @@ impl Segments {
         };
         let upto = self.segment_bytes.min(spare.filled.saturating_add(bytes as u32));
         if spare.filled < upto {
-            fill(spare.file.as_mut(), spare.filled, upto)?;
+            self.counters.timed(|| fill(spare.file.as_mut(), spare.filled, upto))?;
             spare.filled = upto;
-            self.counters.synced();
         }
         Ok(spare)
     }

@@ -210,6 +210,7 @@ async fn what_queues_behind_a_sync_is_written_and_synced_at_once() {
     events.durable(1000).await;
     let after = log.counters().read();
     assert_eq!(after.fsyncs - before.fsyncs, 2, "1000 appends");
+    assert!(after.fsync_us_max >= after.fsync_us_avg && after.fsync_us_max > 0, "{after:?}");
     assert_eq!((after.frames, after.records), (2, 1000));
 }
 

@@ -1,6 +1,6 @@
 //! How a call fails.
 
-use crate::op::Limit;
+use crate::op::{Limit, RevisionError};
 use paxos_core::{Refusal, Ticket};
 use thiserror::Error;
 
@@ -19,6 +19,12 @@ pub enum KvError {
          see whether the write was done"
     )]
     Unknown(Ticket),
+    /// The store has changed too much since the scan began to tell what else was there then.
+    #[error(
+        "the scan took too long to be of one moment ({0}): scan again, and a smaller prefix, or \
+         while less is written"
+    )]
+    ScanTooOld(RevisionError),
     /// Nothing was done, because no endpoint can be reached.
     #[error("{0}")]
     Unavailable(String),

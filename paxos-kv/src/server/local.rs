@@ -74,8 +74,9 @@ impl LocalCluster {
     }
 }
 
-/// A cluster keeps the size that it was made with: its first members are stored with its data.
-fn check_size(data_dir: &Path, asked: usize) -> Result<(), ServerError> {
+/// A cluster keeps the size that it was made with: its first members are stored with its data. An
+/// error says that the directory of a cluster has the data of one of another size.
+pub fn check_size(data_dir: &Path, asked: usize) -> Result<(), ServerError> {
     let Ok(entries) = std::fs::read_dir(data_dir) else { return Ok(()) };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     match names.filter(|name| name.starts_with("node-")).count() {

@@ -1,5 +1,6 @@
 //! What a node tells about itself.
 
+use super::Links;
 use crate::store::Store;
 use crate::wire::{Counters, Status};
 use actix::Addr;
@@ -9,6 +10,7 @@ use paxos_actors::node::Node;
 use paxos_actors::role_actor::{AcceptorActor, Hosted, LearnerActor, ProposerActor, RoleActor};
 use paxos_actors::wal;
 use paxos_core::{Learner, MemberId};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,14 +23,14 @@ pub(super) struct Inspector {
     learner: Option<Addr<LearnerActor<Store>>>,
     routes: Arc<Routes>,
     log: Arc<wal::Counters>,
-    links: Option<Arc<paxos_net::Counters>>,
+    links: Option<Links>,
 }
 
 impl Inspector {
     pub(super) fn new(
         node: &Node<Store>,
         log: Arc<wal::Counters>,
-        links: Option<Arc<paxos_net::Counters>>,
+        links: Option<Links>,
     ) -> Inspector {
         Inspector {
             me: node.me(),
@@ -54,15 +56,21 @@ impl Inspector {
     fn counters(&self) -> Counters {
         let (log, counts) = (self.log.read(), self.routes.counts());
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
-        let links = self.links.iter().flat_map(|links| links.read());
         Counters {
             fsyncs: log.fsyncs,
             records: log.records,
             elections: 0,
             drops: counts.full + counts.unreachable,
             messages: counts.posted.into_iter().filter(|&(_, n)| n > 0).map(named).collect(),
-            log: [("frames", log.frames), ("bytes", log.bytes)].map(named).into(),
-            links: links.map(named).collect(),
+            log: [
+                ("frames", log.frames),
+                ("bytes", log.bytes),
+                ("fsync_us_max", log.fsync_us_max),
+                ("fsync_us_avg", log.fsync_us_avg),
+            ]
+            .map(named)
+            .into(),
+            links: self.links.as_ref().map(Links::read).unwrap_or_default(),
             clients: Default::default(),
         }
     }
@@ -105,6 +113,23 @@ impl Inspector {
         status.sessions = learner.sessions;
         (status.revision, status.keys) = (revision, keys);
         status.counters.drops += dropped(actor).await;
+    }
+}
+
+impl Links {
+    /// All counters by name, and the round trips: the longest, and to each peer.
+    fn read(&self) -> BTreeMap<String, u64> {
+        let counters = self.counters.read().into_iter();
+        let mut read: BTreeMap<_, _> =
+            counters.map(|(name, count)| (name.to_owned(), count)).collect();
+        let mut max_us = 0;
+        for (node, latency) in self.round_trips.each() {
+            max_us = max_us.max(latency.max_us());
+            read.insert(format!("round_trip_us_max_to_{node}"), latency.max_us());
+            read.insert(format!("round_trip_us_avg_to_{node}"), latency.average_us());
+        }
+        read.insert("round_trip_us_max".to_owned(), max_us);
+        read
     }
 }
 

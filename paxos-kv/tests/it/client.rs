@@ -5,7 +5,7 @@ use bytes::Bytes;
 use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, Slot, Timing};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
-use paxos_kv::{Expect, KvClient, KvError, Limit, Swap};
+use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
 use paxos_net::{FrameReader, FrameWriter};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -239,4 +239,64 @@ fn values_are_bytes() {
     runtime().block_on(client.put(every.clone(), every.clone())).unwrap();
     let found = runtime().block_on(client.get(every.clone())).unwrap().unwrap();
     assert_eq!((found.key, found.value), (every.clone(), every));
+}
+
+#[test]
+fn the_pages_of_a_scan_are_of_one_moment() {
+    let cluster = InThread::start(1);
+    let (client, tokio) = (patient(&cluster.endpoints), runtime());
+    let put = |key: &'static str, value: Vec<u8>| tokio.block_on(client.put(key, value)).unwrap();
+    let big = |byte| vec![byte; 600_000];
+    for key in ["s/1", "s/2", "s/3"] {
+        put(key, big(b'a'));
+    }
+    put("t", big(b'a'));
+    let keys = |page: &Page| page.found.iter().map(|found| found.key.clone()).collect::<Vec<_>>();
+    let mut scan = client.scan("s/");
+    let first = tokio.block_on(scan.next_page()).unwrap().unwrap();
+    assert_eq!(keys(&first), ["s/1"], "two are more than one answer has");
+    let newest = put("s/2", big(b'b')).mod_revision;
+    tokio.block_on(client.delete("s/3")).unwrap();
+    put("s/4", big(b'b'));
+    let mut rest = Vec::new();
+    while let Some(page) = tokio.block_on(scan.next_page()).unwrap() {
+        assert!(page.revision == first.revision && page.revision < newest);
+        rest.extend(page.found);
+    }
+    assert!(rest.iter().map(|found| &found.key[..]).eq([b"s/2", b"s/3"]));
+    assert!(rest.iter().all(|found| found.value == big(b'a')), "as it was at the first page");
+    assert_eq!(tokio.block_on(scan.next_page()), Ok(None));
+
+    let mut limited = client.scan("s/").limit(2).keys_only();
+    let page = tokio.block_on(limited.next_page()).unwrap().unwrap();
+    assert_eq!(keys(&page), ["s/1", "s/2"]);
+    assert!(page.found.iter().all(|found| found.value.is_empty()));
+    assert_eq!(tokio.block_on(limited.next_page()), Ok(None));
+    let nothing = tokio.block_on(client.scan("u").next_page()).unwrap().unwrap();
+    assert_eq!(nothing.found, []);
+}
+
+#[test]
+fn a_scan_whose_moment_is_not_kept_any_more_says_what_to_do() {
+    let cluster = InThread::start(1);
+    let (client, tokio) = (patient(&cluster.endpoints), runtime());
+    for key in ["s/1", "s/2"] {
+        tokio.block_on(client.put(key, vec![b'x'; 600_000])).unwrap();
+    }
+    let mut scan = client.scan("s/");
+    tokio.block_on(scan.next_page()).unwrap().unwrap();
+    let puts: Vec<_> = (0..1100)
+        .map(|_| {
+            let client = client.clone();
+            tokio.spawn(async move { client.put("other", "y").await })
+        })
+        .collect();
+    for put in puts {
+        tokio.block_on(put).unwrap().unwrap();
+    }
+    let error = tokio.block_on(scan.next_page()).unwrap_err();
+    assert!(matches!(error, KvError::ScanTooOld(_)), "{error:?}");
+    assert!(error.to_string().contains("scan again"), "{error}");
+    let again = tokio.block_on(client.scan("s/").next_page()).unwrap().unwrap();
+    assert_eq!(again.found.len(), 1);
 }

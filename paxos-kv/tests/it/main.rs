@@ -2,6 +2,8 @@
 
 mod cli;
 mod client;
+mod config;
+mod dev;
 #[path = "../../../paxos-actors/tests/it/golden.rs"]
 mod golden;
 mod op;

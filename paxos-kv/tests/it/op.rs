@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use paxos_kv::op::{
-    ExpectRef, KEY_BYTES_MAX, Limit, Meta, OpRef, QueryRef, REQUEST_BYTES_MAX, VALUE_BYTES_MAX,
+    ExpectRef, KEY_BYTES_MAX, Limit, Meta, OpRef, QueryRef, REQUEST_BYTES_MAX, RevisionError,
+    VALUE_BYTES_MAX,
 };
-use paxos_kv::{Expect, KeyValue, Op, OpResult, Query, QueryResult};
+use paxos_kv::{Expect, KeyValue, Op, OpResult, Query, QueryResult, Range, RangePage};
 use proptest::prelude::*;
 
 fn bytes(text: &'static str) -> Bytes {
@@ -27,6 +28,17 @@ fn golden() {
     assert_eq!(cas(Expect::Version(7)).encode().unwrap(), b"\x02\x01k\x02\x07\x03new"[..]);
     let get = Query::Get { key: bytes("key") };
     assert_eq!(get.encode().unwrap(), b"\x00\x03key"[..]);
+    let range = Range {
+        revision: Some(7),
+        limit: 9,
+        bytes_max: 300,
+        keys_only: true,
+        ..Range::prefix("key")
+    };
+    let golden = b"\x01\x03key\x01\x03kez\x01\x07\x09\xfb\x2c\x01\x01";
+    assert_eq!(Query::Range(range).encode().unwrap(), golden[..]);
+    let all = Query::Range(Range { limit: 1, bytes_max: 2, ..Range::prefix("") });
+    assert_eq!(all.encode().unwrap(), b"\x01\x00\x00\x00\x01\x02\x00"[..]);
 }
 
 #[test]
@@ -51,6 +63,28 @@ fn golden_results() {
     let got = QueryResult::Got { revision: 5, found };
     assert_eq!(got.encode(), b"\x00\x05\x01\x01k\x01v\x02\xfb\x2c\x01\x09"[..]);
     assert_eq!(QueryResult::decode(&got.encode()).unwrap(), got);
+    let found = vec![KeyValue { key: bytes("k"), value: bytes("v"), meta }];
+    let compacted = RevisionError::Compacted { asked: 3, oldest: 8 };
+    let results = [
+        (
+            QueryResult::Range(RangePage { revision: 5, found, next: Some(bytes("l")) }),
+            &b"\x02\x05\x01\x01k\x01v\x02\xfb\x2c\x01\x09\x01\x01l"[..],
+        ),
+        (QueryResult::NotKept(compacted), b"\x03\x00\x03\x08"),
+        (QueryResult::NotKept(RevisionError::Future { asked: 9, newest: 8 }), b"\x03\x01\x09\x08"),
+    ];
+    for (result, golden) in results {
+        assert_eq!(result.encode(), golden, "{result:?}");
+        assert_eq!(QueryResult::decode(golden).unwrap(), result);
+    }
+}
+
+#[test]
+fn a_prefix_ends_before_the_first_key_that_does_not_have_it() {
+    let end = |prefix: &'static [u8]| Range::prefix(prefix).to;
+    assert_eq!(end(b"a"), Some(bytes("b")));
+    assert_eq!(end(b"a/\xff\xff"), Some(bytes("a0")));
+    assert_eq!((end(b""), end(b"\xff\xff")), (None, None));
 }
 
 #[test]
@@ -71,6 +105,14 @@ fn limits() {
     assert_eq!(cas(VALUE_BYTES_MAX + 1, 1), Err(Limit::Value(1_048_577)));
     assert!(matches!(cas(VALUE_BYTES_MAX, VALUE_BYTES_MAX), Err(Limit::Request(_))));
 
+    let to = |length| {
+        let range = Range { to: Some(sized(length)), ..Range::prefix("") };
+        Query::Range(range).encode().map(|_| ())
+    };
+    assert_eq!((to(0), to(KEY_BYTES_MAX)), (Ok(()), Ok(())));
+    assert_eq!(to(KEY_BYTES_MAX + 1), Err(Limit::Key(8193)));
+    let prefix = Query::Range(Range::prefix(sized(KEY_BYTES_MAX + 1))).encode();
+    assert_eq!(prefix, Err(Limit::Key(8193)));
     let get = |key| Query::Get { key: sized(key) }.encode().map(|_| ());
     assert_eq!(get(0), Err(Limit::KeyEmpty));
     assert_eq!(get(KEY_BYTES_MAX + 1), Err(Limit::Key(8193)));

@@ -42,8 +42,23 @@ fn three_processes_survive_the_kill_of_their_leader() {
             assert!(node["counters"][counter].is_u64(), "{counter}: {node}");
         }
         assert!(node["counters"]["messages"]["roster"].is_u64(), "{node}");
+        for time in ["fsync_us_max", "fsync_us_avg"] {
+            assert!(node["counters"]["log"][time].is_u64(), "{time}: {node}");
+        }
         assert!(node["cluster"].is_string() && node["ballot"].is_string(), "{node}");
     }
+    until("each has measured its way to each other", || {
+        let all = cluster.status();
+        all.iter().enumerate().all(|(place, node)| {
+            let links = &node["counters"]["links"];
+            let others = (1..=3).filter(|&other| other != place + 1);
+            let mut measured = others.flat_map(|other| {
+                ["max", "avg"].map(|what| format!("round_trip_us_{what}_to_{other}"))
+            });
+            measured.all(|name| links[name].as_u64() > Some(0))
+                && links["round_trip_us_max"].as_u64() > Some(0)
+        })
+    });
     for node in 1..=3 {
         assert_eq!(cluster.stop(node), Some(0), "{}", cluster.said(node));
     }
@@ -110,6 +125,44 @@ fn each_command_prints_what_came_of_it() {
     assert!(ok(&["get", "big", "-o", "json"]).contains("{\"base64\":\"/wA=\"}"));
     assert!(ok(&["status", "-o", "table"]).contains("leads"));
     assert!(ok(&["status"]).contains("leader 1"));
+}
+
+#[test]
+fn a_scan_prints_every_key_with_its_prefix() {
+    let cluster = Processes::started(1);
+    let ok = |args: &[&str]| {
+        let run = cluster.run(args);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{args:?}");
+        run.stdout
+    };
+    for (key, value) in [("a/1", "x"), ("a/2", "two\nlines"), ("a/3", ""), ("b", "y")] {
+        ok(&["put", key, value]);
+    }
+    assert_eq!(ok(&["scan", "a/"]), "a/1\tx\na/2\ttwo\\nlines\na/3\t\n");
+    assert_eq!(ok(&["scan", "a/", "--keys-only", "--limit", "2"]), "a/1\na/2\n");
+    assert_eq!(ok(&["scan", ""]).lines().count(), 5, "one was put at the start");
+    assert_eq!(ok(&["scan", "nothing/"]), "");
+    assert_eq!(
+        ok(&["scan", "a/", "--limit", "1", "-o", "table"]),
+        "KEY  VALUE  VERSION  CREATED  MODIFIED\na/1  x      1        3        3\n"
+    );
+    let json = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&ok(&[args, &["-o", "json"]].concat())).unwrap()
+    };
+    let found = json(&["scan", "a/"]);
+    assert_eq!((&found["revision"], found["keys"].as_array().unwrap().len()), (&6.into(), 3));
+    assert_eq!(found["keys"][1]["value"], "two\nlines");
+    assert!(json(&["scan", "a/", "--keys-only"])["keys"][0].get("value").is_none());
+    assert_eq!(json(&["scan", "nothing/"])["keys"], serde_json::json!([]));
+
+    // More than one answer has.
+    for key in ["big/1", "big/2", "big/3"] {
+        let put = &["put", key, "-", "--endpoints", &cluster.endpoints()];
+        assert_eq!(paxos_kv_with(put, &vec![b'x'; 1 << 20]).code, 0);
+    }
+    assert_eq!(json(&["scan", "big/"])["keys"].as_array().unwrap().len(), 3);
+    assert_eq!(ok(&["scan", "big/", "-o", "table"]).lines().count(), 4);
+    assert_eq!(ok(&["get", "big/1", "-o", "table"]).lines().count(), 2);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use paxos_core::{Applied, StateMachine};
 use paxos_kv::op::Meta;
 use paxos_kv::store::{HISTORY_BYTES_MAX, HISTORY_REVISIONS_MAX, RevisionError};
-use paxos_kv::{Expect, KeyValue, Limit, Op, OpResult, Query, QueryResult, Store};
+use paxos_kv::{
+    Expect, KeyValue, Limit, Op, OpResult, Query, QueryResult, Range, RangePage, Store,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -83,6 +85,19 @@ fn put(store: &mut Store, key: &'static str, value: &'static str) -> OpResult {
     apply(store, &Op::Put { key: Bytes::from_static(key.as_bytes()), value: value.into() })
 }
 
+fn page(store: &Store, range: &Range) -> Result<RangePage, RevisionError> {
+    let query = Query::Range(range.clone()).encode().unwrap();
+    match QueryResult::decode(&store.query(&query)).unwrap() {
+        QueryResult::Range(page) => Ok(page),
+        QueryResult::NotKept(error) => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn keys(page: &RangePage) -> Vec<&str> {
+    page.found.iter().map(|found| std::str::from_utf8(&found.key).unwrap()).collect()
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let key = || prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(Bytes::from);
     let value = || prop::sample::select(vec!["", "x", "y"]).prop_map(Bytes::from);
@@ -115,6 +130,18 @@ proptest! {
                 let found = store.at(key.as_bytes(), revision);
                 prop_assert_eq!(found, Ok(model.at(key.as_bytes(), revision)));
             }
+        }
+        for revision in 1..=model.revision() {
+            let range = Range { revision: Some(revision), limit: 2, ..Range::prefix("") };
+            let mut page = page(&store, &range).unwrap();
+            let mut found = page.found;
+            while let Some(from) = page.next {
+                page = self::page(&store, &Range { from, ..range.clone() }).unwrap();
+                prop_assert!((1..=2).contains(&page.found.len()) && page.revision == revision);
+                found.extend(page.found);
+            }
+            let expected = ["a", "b", "c", "d"].map(|key| model.at(key.as_bytes(), revision));
+            prop_assert_eq!(found, expected.into_iter().flatten().collect::<Vec<_>>());
         }
         // A replica that applies the same has the same digest.
         let mut replica = Store::new();
@@ -230,4 +257,62 @@ fn a_query_gets_what_was_put() {
     let meta = Meta { create_revision: 2, mod_revision: 2, version: 1 };
     let found = Some(KeyValue { key: "a".into(), value: "x".into(), meta });
     assert_eq!(result, QueryResult::Got { revision: 2, found });
+}
+
+#[test]
+fn a_range_begins_with_its_first_key_and_ends_before_its_last() {
+    let mut store = Store::new();
+    for key in ["a", "a/1", "a/2", "a/3", "a0", "b"] {
+        put(&mut store, key, key);
+    }
+    let found = |range: Range| {
+        let page = page(&store, &range).unwrap();
+        (keys(&page).join(" "), page.next)
+    };
+    assert_eq!(found(Range::prefix("a/")), ("a/1 a/2 a/3".into(), None));
+    assert_eq!(found(Range::prefix("")), ("a a/1 a/2 a/3 a0 b".into(), None));
+    assert_eq!(found(Range::prefix("c")), (String::new(), None));
+    let to_b = Range { to: Some("b".into()), ..Range::prefix("a/3") };
+    assert_eq!(found(to_b), ("a/3 a0".into(), None));
+    let limit = |limit| Range { limit, ..Range::prefix("a/") };
+    assert_eq!(found(limit(2)), ("a/1 a/2".into(), Some("a/3".into())));
+    assert_eq!(found(limit(3)), ("a/1 a/2 a/3".into(), None));
+    assert_eq!(found(limit(0)), (String::new(), Some("a/1".into())));
+    let backwards = Range { to: Some("a".into()), ..Range::prefix("b") };
+    assert_eq!(found(backwards), (String::new(), None));
+    let keys_only = page(&store, &Range { keys_only: true, ..Range::prefix("b") }).unwrap();
+    assert_eq!((keys(&keys_only), keys_only.found[0].value.len()), (vec!["b"], 0));
+    assert_eq!(keys_only.found[0].meta.version, 1);
+}
+
+#[test]
+fn an_answer_has_a_bounded_number_of_bytes_and_one_key_at_least() {
+    let mut store = Store::new();
+    let mut put = |key: String, bytes| {
+        apply(&mut store, &Op::Put { key: key.into(), value: vec![7; bytes].into() });
+    };
+    (0..3).for_each(|i| put(format!("big-{i}"), 1 << 20));
+    (0..20_000).for_each(|i| put(format!("small-{i:05}"), 0));
+    let big = page(&store, &Range::prefix("big")).unwrap();
+    assert_eq!((keys(&big), &big.next), (vec!["big-0"], &Some("big-1".into())));
+    let keys_only = page(&store, &Range { keys_only: true, ..Range::prefix("big") }).unwrap();
+    assert_eq!((keys_only.found.len(), keys_only.next), (3, None));
+    let small = page(&store, &Range { bytes_max: u64::MAX, ..Range::prefix("small") }).unwrap();
+    assert_eq!(small.found.len(), (1 << 20) / (64 + 11), "small keys are not for nothing");
+    let few = page(&store, &Range { bytes_max: 150, ..Range::prefix("small") }).unwrap();
+    assert_eq!(keys(&few), ["small-00000", "small-00001"]);
+}
+
+#[test]
+fn a_range_at_a_revision_that_is_not_kept_says_so() {
+    let mut store = Store::new();
+    for _ in 0..HISTORY_REVISIONS_MAX + 10 {
+        put(&mut store, "a", "x");
+    }
+    let at = |revision| page(&store, &Range { revision: Some(revision), ..Range::prefix("") });
+    let newest = store.revision();
+    assert_eq!(at(newest + 1), Err(RevisionError::Future { asked: newest + 1, newest }));
+    let Err(RevisionError::Compacted { asked: 5, oldest }) = at(5) else { panic!("{:?}", at(5)) };
+    assert!(at(oldest - 1).is_err());
+    assert_eq!(at(oldest).unwrap().found[0].meta.mod_revision, oldest);
 }

@@ -34,9 +34,20 @@ pub fn paxos_kv_with<A: AsRef<OsStr>>(args: &[A], stdin: &[u8]) -> Run {
     child.wait_with_output().unwrap().into()
 }
 
-fn command<A: AsRef<OsStr>>(args: &[A]) -> Command {
+/// Runs the command to its end with these variables in its environment.
+pub fn paxos_kv_in<A: AsRef<OsStr>>(variables: &[(&str, &str)], args: &[A]) -> Run {
+    command(args).envs(variables.iter().copied()).output().unwrap().into()
+}
+
+pub fn command<A: AsRef<OsStr>>(args: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paxos-kv"));
-    command.args(args).env_remove("PAXOS_KV_ENDPOINTS");
+    command.args(args);
+    // Whoever runs the tests may have settings of their own.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PAXOS_KV_") {
+            command.env_remove(name);
+        }
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -124,9 +135,13 @@ impl Processes {
     }
 
     pub fn start(&mut self, node: usize) {
-        let args = self.serve_args(node, &self.data_dir(node));
+        self.start_with(node, &self.serve_args(node, &self.data_dir(node)));
+    }
+
+    /// Starts a node with other arguments than its own.
+    pub fn start_with(&mut self, node: usize, args: &[String]) {
         let log = std::fs::File::options().append(true).create(true).open(self.log(node)).unwrap();
-        let child = command(&args).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = command(args).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.nodes[node - 1] = Some(child);
     }
 

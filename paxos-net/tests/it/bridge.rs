@@ -7,6 +7,7 @@ use paxos_core::{
 };
 use paxos_net::{Bridge, BridgeError, BridgeEvent, Count, Refusal};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 fn connected(node: u64) -> BridgeEvent {
     BridgeEvent::Connected { member: member(node) }
@@ -222,4 +223,19 @@ async fn the_port_is_free_after_a_stop() {
     again.listen = address;
     Bridge::bind(again).unwrap().stop().await;
     one.bridge.stop().await;
+}
+
+#[actix::test]
+async fn the_time_that_a_peer_takes_to_answer_is_measured() {
+    let (mut one, two) = pair();
+    one.until(connected(2)).await;
+    let round_trips = one.bridge.round_trips();
+    let to_two = round_trips.of(NodeId(2)).unwrap();
+    while to_two.average_us() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(to_two.max_us() >= to_two.average_us() && to_two.take_slowest_us() > 0);
+    assert!(round_trips.each().map(|(node, _)| node).eq([NodeId(2)]));
+    let back = two.bridge.round_trips();
+    assert_eq!(back.of(NodeId(1)).unwrap().max_us(), 0, "it was never connected");
 }

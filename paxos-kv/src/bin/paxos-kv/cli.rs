@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and who does it.
 
 mod action;
+mod config;
 mod dev;
 pub(crate) mod failure;
 mod logging;
@@ -8,12 +9,15 @@ mod print;
 mod prompt;
 #[cfg(test)]
 mod readme;
+mod scan;
 mod serve;
+mod settings;
 
-use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs};
+use self::action::{Action, CasArgs, KeyArgs, NoArgs, PutArgs, ScanArgs};
+use self::config::ConfigCommand;
 use self::failure::Failure;
 use self::print::Format;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, Parser, Subcommand};
 use paxos_core::Timing;
 use paxos_kv::{KvClient, KvError};
 use std::thread;
@@ -26,11 +30,14 @@ const TRY_AGAIN: Duration = Duration::from_millis(50);
 const EXAMPLES: &str = "\
 Examples:
   paxos-kv dev                          a cluster of three nodes in this process
+  paxos-kv dev --processes              the same as three processes, to kill and start again
   paxos-kv put colour blue              give a key a value
   paxos-kv get colour                   print its value
   paxos-kv cas colour --expect blue green
   paxos-kv del colour
+  paxos-kv scan users/ --limit 10       all keys that begin so, and their values
   paxos-kv status -o table              how are the nodes?
+  paxos-kv config check --config FILE   what would a node be told?
   seq 9 | paxos-kv put numbers -        a value from standard input
 
 Exit codes: 0 done; 1 refused, failed, or no such key; 2 wrong usage; 3 outcome unknown.";
@@ -47,7 +54,10 @@ pub(crate) struct Cli {
 enum Command {
     /// Run one node of a cluster.
     Serve(serve::ServeArgs),
-    /// Run a whole durable cluster in this process, for development.
+    /// Look at the settings of a node.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Run a whole durable cluster, for development: in this process, or in one for each node.
     Dev(dev::DevArgs),
     /// Give a key a value.
     Put(Remote<PutArgs>),
@@ -57,6 +67,10 @@ enum Command {
     Del(Remote<KeyArgs>),
     /// Give a key a value, if it is as expected.
     Cas(Remote<CasArgs>),
+    /// Print all keys that begin with a prefix, in order: a key, a tab and its value a line.
+    ///
+    /// All of it is of one moment. Control characters are escaped, except in JSON.
+    Scan(Remote<ScanArgs>),
     /// Tell how each node is.
     Status(Remote<NoArgs>),
 }
@@ -99,15 +113,21 @@ impl TimingArgs {
     }
 }
 
-/// Does what was asked.
-pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+/// Does what was asked. `matches` has the same, and knows where each argument came from.
+pub(crate) fn run(cli: Cli, matches: &ArgMatches) -> Result<(), Failure> {
+    let mut given = matches;
+    while let Some((_, more)) = given.subcommand() {
+        given = more;
+    }
     match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(args, given),
+        Command::Config(command) => config::run(command, given),
         Command::Dev(args) => dev::run(args),
         Command::Put(remote) => remote.run(Action::Put),
         Command::Get(remote) => remote.run(Action::Get),
         Command::Del(remote) => remote.run(Action::Del),
         Command::Cas(remote) => remote.run(Action::Cas),
+        Command::Scan(remote) => remote.run(Action::Scan),
         Command::Status(remote) => remote.run(|NoArgs {}| Action::Status),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::print::{Format, Printed};
+use super::scan;
 use clap::{ArgGroup, Args, Subcommand};
 use paxos_kv::op::VALUE_BYTES_MAX;
 use paxos_kv::{Expect, KvClient, Meta, Swap};
@@ -20,6 +21,8 @@ pub(super) enum Action {
     Del(KeyArgs),
     /// Give a key a value, if it is as expected.
     Cas(CasArgs),
+    /// Print all keys that begin with a prefix, and their values.
+    Scan(ScanArgs),
     /// Tell how each node is.
     Status,
 }
@@ -57,6 +60,18 @@ pub(super) struct CasArgs {
     value: OsString,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ScanArgs {
+    /// What the keys begin with; "" is every key.
+    pub(super) prefix: OsString,
+    /// Keys, at most.
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u64>,
+    /// Leave the values out.
+    #[arg(long)]
+    pub(super) keys_only: bool,
+}
+
 /// Nothing more to say.
 #[derive(Debug, Args)]
 pub(super) struct NoArgs {}
@@ -89,6 +104,7 @@ impl Action {
                     Swap::NotSwapped(found) => return Err(not_swapped(&key, found)),
                 }
             }
+            Action::Scan(args) => return scan::run(args, client, format).await,
             Action::Status => Printed::Status(client.status().await?),
         };
         printed.print(format)

@@ -1,4 +1,6 @@
-//! `paxos-kv dev`: a whole cluster in this process.
+//! `paxos-kv dev`: a whole cluster in this process, or in one for each node.
+
+mod processes;
 
 use super::TimingArgs;
 use super::failure::Failure;
@@ -12,9 +14,9 @@ use paxos_kv::server::{LocalCluster, LocalOptions};
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// The first node's client port, and how far apart the ports of neighbours are.
-const FIRST_PORT: u16 = 2579;
+/// How far apart the ports of neighbours are.
 const PORT_STEP: u16 = 10;
 
 #[derive(Debug, Args)]
@@ -26,6 +28,17 @@ pub(super) struct DevArgs {
     /// The directory of their data; made where there is none.
     #[arg(long, value_name = "DIR", default_value = "paxos-kv-data")]
     data_dir: PathBuf,
+    /// The first node's client port; those of the others follow, ten apart.
+    #[arg(long, value_name = "PORT", default_value_t = 2579)]
+    #[arg(value_parser = value_parser!(u16).range(1..=65_000))]
+    first_port: u16,
+    /// Run each node as a process of its own, which can be killed and started again. They listen
+    /// for each other on the ports behind their client ports, and end with this process.
+    #[arg(long)]
+    processes: bool,
+    /// Take commands from standard input even where it is no terminal.
+    #[arg(long)]
+    prompt: bool,
     #[command(flatten)]
     timing: TimingArgs,
     #[command(flatten)]
@@ -34,40 +47,67 @@ pub(super) struct DevArgs {
 
 pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
     let timing = args.timing.timing()?;
-    args.log.start("warn");
+    args.log.start();
     abort_on_panic();
-    let ports = (0..args.nodes).map(|place| FIRST_PORT + place * PORT_STEP);
-    let listen_client = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect();
-    let options = LocalOptions { data_dir: args.data_dir, listen_client, timing };
+    if args.processes {
+        return processes::run(&args, timing);
+    }
+    let has_prompt = args.has_prompt();
+    let options = LocalOptions { listen_client: args.listen(0), data_dir: args.data_dir, timing };
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
         let shown = options.data_dir.display().to_string();
         let cluster = LocalCluster::start(options).await?;
         say(&format!("data directory: {shown}"))?;
+        let addrs = cluster.client_addrs();
         tokio::select! {
             reason = cluster.ended() => return Err(reason.into()),
             () = stopped.wait() => {}
-            ended = use_it(&cluster, timing) => ended?,
+            ended = use_it(&addrs, timing, has_prompt) => ended?,
         }
         cluster.stop().await;
         Ok(())
     })
 }
 
-/// Tells where the cluster is once it answers, and lets whoever sits there use it.
-async fn use_it(cluster: &LocalCluster, timing: Timing) -> Result<(), Failure> {
-    let endpoints: Vec<String> = cluster.client_addrs().iter().map(SocketAddr::to_string).collect();
-    let client = KvClient::connect(endpoints.clone()).await?;
-    while client.get("ready").await.is_err() {
-        let pause = std::time::Duration::from_micros(timing.election_timeout_us());
-        actix_rt::time::sleep(pause).await;
+impl DevArgs {
+    /// An address for each node: of its client port, and so many ports behind that.
+    fn listen(&self, behind: u16) -> Vec<SocketAddr> {
+        let ports = (0..self.nodes).map(|place| self.first_port + place * PORT_STEP + behind);
+        ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect()
     }
-    say(&format!("ready: {}", endpoints.join(",")))?;
-    match io::stdin().is_terminal() {
-        true => prompt::run(client).await,
+
+    fn has_prompt(&self) -> bool {
+        self.prompt || io::stdin().is_terminal()
+    }
+}
+
+/// Lets whoever sits there use the cluster, until they or nobody want to go on.
+async fn use_it(addrs: &[SocketAddr], timing: Timing, has_prompt: bool) -> Result<(), Failure> {
+    let client = ready(addrs, timing).await?;
+    match has_prompt {
+        true => prompt::run(client, None).await,
         // Until it is told to stop.
         false => std::future::pending().await,
     }
+}
+
+/// Tells where the cluster is once it answers.
+async fn ready(addrs: &[SocketAddr], timing: Timing) -> io::Result<KvClient> {
+    let endpoints: Vec<String> = addrs.iter().map(SocketAddr::to_string).collect();
+    let pause = Duration::from_micros(timing.election_timeout_us());
+    let client = loop {
+        match KvClient::connect(endpoints.clone()).await {
+            Ok(client) => break client,
+            // Processes take a moment until they listen.
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+    };
+    while client.get("ready").await.is_err() {
+        tokio::time::sleep(pause).await;
+    }
+    say(&format!("ready: {}", endpoints.join(",")))?;
+    Ok(client)
 }
 
 fn say(line: &str) -> io::Result<()> {

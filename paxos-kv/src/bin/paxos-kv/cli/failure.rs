@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// It was asked for something that makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// A node cannot be started with these settings: everything that is wrong with them.
+    #[error("{}", .0.join("\nerror: "))]
+    Unsound(Vec<String>),
     /// It was refused, or failed.
     #[error("{0}")]
     Failed(String),
@@ -25,7 +28,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Failed(_) => ExitCode::from(1),
-            Failure::Usage(_) => ExitCode::from(2),
+            Failure::Usage(_) | Failure::Unsound(_) => ExitCode::from(2),
             Failure::Unknown(_) => ExitCode::from(3),
         }
     }
@@ -43,7 +46,7 @@ impl From<KvError> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Failure {
         match error {
-            ServerError::NotInCluster(_) | ServerError::Quorums(_) => {
+            ServerError::NotInCluster(_) | ServerError::OnePort(_) | ServerError::Quorums(_) => {
                 Failure::Usage(error.to_string())
             }
             error => Failure::Failed(error.to_string()),

@@ -9,6 +9,9 @@ use paxos_kv::{EndpointStatus, KeyValue, Meta};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
+/// Characters that a column is wide, at most: a longer cell pushes aside what is behind it.
+const COLUMN_MAX: usize = 60;
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -46,12 +49,7 @@ impl Printed {
         {
             text.push(b'\n');
         }
-        let mut out = io::stdout().lock();
-        match out.write_all(&text).and_then(|()| out.flush()) {
-            // A reader that has seen enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written?,
-        }
+        write(&text)?;
         self.verdict()
     }
 
@@ -85,13 +83,7 @@ impl Printed {
                 "mod_revision": meta.mod_revision,
                 "version": meta.version,
             }),
-            Printed::Found(KeyValue { key, value, meta }) => json!({
-                "key": text(key),
-                "value": text(value),
-                "create_revision": meta.create_revision,
-                "mod_revision": meta.mod_revision,
-                "version": meta.version,
-            }),
+            Printed::Found(found) => key_value(found, true),
             Printed::Deleted { key, existed } => json!({ "key": text(key), "deleted": existed }),
             Printed::Status(nodes) => {
                 json!({ "nodes": nodes.iter().map(node).collect::<Vec<_>>() })
@@ -106,10 +98,9 @@ impl Printed {
                 row(&["KEY", "VERSION", "CREATED", "MODIFIED"]),
                 [vec![shown(key)], numbers(meta)].concat(),
             ],
-            Printed::Found(KeyValue { key, value, meta }) => vec![
-                row(&["KEY", "VALUE", "VERSION", "CREATED", "MODIFIED"]),
-                [vec![shown(key), shown(value)], numbers(meta)].concat(),
-            ],
+            Printed::Found(found) => {
+                vec![row(&["KEY", "VALUE", "VERSION", "CREATED", "MODIFIED"]), key_value_row(found)]
+            }
             Printed::Deleted { key, existed } => {
                 vec![row(&["KEY", "DELETED"]), vec![shown(key), existed.to_string()]]
             }
@@ -120,12 +111,60 @@ impl Printed {
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
                     Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
-                    Err(error) => vec![node.endpoint.clone(), error.clone()],
+                    Err(error) => vec![node.endpoint.clone(), format!("no answer: {error}")],
                 });
                 std::iter::once(row(&head)).chain(rows).collect()
             }
         }
     }
+}
+
+/// Prints the same in one of three ways.
+pub(super) fn print_report(
+    format: Format,
+    lines: String,
+    json: Value,
+    rows: &[Vec<String>],
+) -> io::Result<()> {
+    write(&match format {
+        Format::Plain => lines.into_bytes(),
+        Format::Json => format!("{json}\n").into_bytes(),
+        Format::Table => columns(rows),
+    })
+}
+
+/// Writes to standard output.
+pub(super) fn write(text: &[u8]) -> io::Result<()> {
+    emit(text).map(|_| ())
+}
+
+/// Writes to standard output, and tells whether anyone still reads it.
+pub(super) fn emit(text: &[u8]) -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        // A reader that has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
+    }
+}
+
+/// A key as an object, with its value or without.
+pub(super) fn key_value(KeyValue { key, value, meta }: &KeyValue, has_value: bool) -> Value {
+    let mut object = json!({
+        "key": text(key),
+        "create_revision": meta.create_revision,
+        "mod_revision": meta.mod_revision,
+        "version": meta.version,
+    });
+    if has_value {
+        object["value"] = text(value);
+    }
+    object
+}
+
+/// A key as a row.
+pub(super) fn key_value_row(KeyValue { key, value, meta }: &KeyValue) -> Vec<String> {
+    [vec![shown(key), shown(value)], numbers(meta)].concat()
 }
 
 /// Bytes as a string where they are one.
@@ -137,7 +176,7 @@ fn text(bytes: &[u8]) -> Value {
 }
 
 /// Bytes in a cell: control characters would break the table, or the terminal.
-fn shown(bytes: &[u8]) -> String {
+pub(super) fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => text.to_owned(),
         _ => bytes.escape_ascii().to_string(),
@@ -203,12 +242,12 @@ fn leader(status: &Status) -> String {
 }
 
 /// Rows in columns that are as wide as they need to be.
-fn columns(rows: &[Vec<String>]) -> Vec<u8> {
+pub(super) fn columns(rows: &[Vec<String>]) -> Vec<u8> {
     let full = rows.iter().map(Vec::len).max().unwrap_or(0);
     // The last cell of a row is not padded, and an error may run over the columns.
     let width = |column: usize| {
         let cells = rows.iter().filter(|row| row.len() == full).filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(COLUMN_MAX)
     };
     let mut text = String::new();
     for row in rows {

@@ -6,7 +6,8 @@ use super::print::Format;
 use clap::{Parser, Subcommand};
 use paxos_kv::KvClient;
 use std::io::{self, BufRead, Write};
-use tokio::sync::oneshot;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
 
 /// A line at the prompt.
 #[derive(Debug, Parser)]
@@ -20,25 +21,47 @@ struct Line {
 enum Command {
     #[command(flatten)]
     Action(Action),
+    /// Start a node that was killed, or has ended (with --processes).
+    Start {
+        /// The node.
+        node: u16,
+    },
+    /// Kill a node as kill -9 does (with --processes).
+    Kill {
+        /// The node.
+        node: u16,
+    },
     /// Stop the cluster; its data stays.
     #[command(alias = "quit")]
     Exit,
 }
 
+/// What is to be done with a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    Start(u16),
+    Kill(u16),
+}
+
+/// The way to whoever has the nodes; what comes of an order is for people.
+pub(super) type Orders = mpsc::UnboundedSender<(Order, oneshot::Sender<String>)>;
+
 /// Reads and runs commands until there are no more. Reading blocks, so it has its own thread.
-pub(super) async fn run(client: KvClient) -> Result<(), Failure> {
+pub(super) async fn run(client: KvClient, orders: Option<Orders>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (done, over) = oneshot::channel();
     std::thread::Builder::new().name("prompt".into()).spawn(move || {
         // Whoever waits for the end may be gone; then the process ends anyway.
-        let _ = done.send(read_lines(|line| obey(&runtime, &client, line)));
+        let _ = done.send(read_lines(|line| obey(&runtime, &client, &orders, line)));
     })?;
     Ok(over.await.unwrap_or(Ok(()))?)
 }
 
 /// `obey` says whether to go on.
 fn read_lines(mut obey: impl FnMut(&str) -> bool) -> io::Result<()> {
-    println!("put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, status, help, exit");
+    println!(
+        "put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, scan PREFIX, status, help"
+    );
     let mut line = String::new();
     loop {
         print!("> ");
@@ -50,7 +73,7 @@ fn read_lines(mut obey: impl FnMut(&str) -> bool) -> io::Result<()> {
     }
 }
 
-fn obey(runtime: &tokio::runtime::Runtime, client: &KvClient, line: &str) -> bool {
+fn obey(runtime: &Runtime, client: &KvClient, orders: &Option<Orders>, line: &str) -> bool {
     let words = words(line);
     if words.is_empty() {
         return true;
@@ -59,6 +82,8 @@ fn obey(runtime: &tokio::runtime::Runtime, client: &KvClient, line: &str) -> boo
         // Help is an error to the parser, and tells by itself where to print it.
         Err(error) => drop(error.print()),
         Ok(Line { command: Command::Exit }) => return false,
+        Ok(Line { command: Command::Start { node } }) => order(orders, Order::Start(node)),
+        Ok(Line { command: Command::Kill { node } }) => order(orders, Order::Kill(node)),
         Ok(Line { command: Command::Action(action) }) => {
             if let Err(failure) = runtime.block_on(action.run(client, Format::Plain)) {
                 eprintln!("error: {failure}");
@@ -66,6 +91,21 @@ fn obey(runtime: &tokio::runtime::Runtime, client: &KvClient, line: &str) -> boo
         }
     }
     true
+}
+
+fn order(orders: &Option<Orders>, order: Order) {
+    let Some(orders) = orders else {
+        return eprintln!(
+            "error: the nodes are in this process: run dev with --processes for that"
+        );
+    };
+    let (reply, answer) = oneshot::channel();
+    // Whoever has the nodes is gone when the cluster stops.
+    if orders.send((order, reply)).is_ok()
+        && let Ok(answer) = answer.blocking_recv()
+    {
+        println!("{answer}");
+    }
 }
 
 /// The words of a line; quotes keep spaces in a word.

@@ -1,54 +1,30 @@
 //! `paxos-kv serve`: one node of a cluster.
 
 use super::failure::Failure;
-use super::logging::LogArgs;
-use super::{TimingArgs, is_host_port};
-use clap::Args;
-use paxos_core::NodeId;
-use paxos_kv::server::{Server, ServerOptions};
-use std::collections::BTreeMap;
+use super::logging;
+use super::settings::{SettingsArgs, Sound};
+use clap::{ArgMatches, Args};
+use paxos_kv::server::Server;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
-    /// This node's number in the initial cluster.
-    #[arg(long, value_name = "N")]
-    id: u64,
-    /// The directory of its data, for this node alone; made where there is none.
-    #[arg(long, value_name = "DIR")]
-    data_dir: PathBuf,
-    /// Where clients connect to.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2579")]
-    listen_client: SocketAddr,
-    /// Where peers connect to.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2580")]
-    listen_peer: SocketAddr,
-    /// All first nodes, this one too, and where their peers reach them. The same on each of them.
-    #[arg(long, value_name = "1=HOST:PORT,2=…", value_parser = cluster)]
-    initial_cluster: Cluster,
     #[command(flatten)]
-    timing: TimingArgs,
-    #[command(flatten)]
-    log: LogArgs,
+    settings: SettingsArgs,
+    /// End when this process, which started this one, has ended: for `dev --processes`.
+    #[arg(long, value_name = "PID", hide = true)]
+    end_with: Option<u32>,
 }
 
-/// Nodes and their addresses.
-#[derive(Clone, Debug)]
-struct Cluster(BTreeMap<NodeId, String>);
-
-pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
-    let options = ServerOptions {
-        node: NodeId(args.id),
-        data_dir: args.data_dir,
-        listen_client: args.listen_client,
-        listen_peer: args.listen_peer,
-        initial_cluster: args.initial_cluster.0,
-        timing: args.timing.timing()?,
-    };
-    args.log.start("info");
+pub(super) fn run(args: ServeArgs, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(parent) = args.end_with {
+        end_with(parent)?;
+    }
+    let sound = args.settings.merge(matches)?.check().map_err(Failure::Unsound)?;
+    let Sound { server: options, log_level, log_format } = sound;
+    logging::start(&log_level, log_format);
     abort_on_panic();
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
@@ -66,6 +42,16 @@ pub(super) fn run(args: ServeArgs) -> Result<(), Failure> {
         server.stop().await;
         Ok(())
     })
+}
+
+/// The system kills this process when its parent has ended, however that ends.
+fn end_with(parent: u32) -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from)?;
+    // It may have ended before the system was told.
+    match getppid().is_some_and(|now| now.as_raw_pid() as u32 == parent) {
+        true => Ok(()),
+        false => Err(Failure::Failed(format!("process {parent} is not the parent of this one"))),
+    }
 }
 
 /// A role that panicked has found its own state broken, and a half-dead node is worse than a dead
@@ -100,20 +86,4 @@ impl Stopped {
             _ = self.terminate.recv() => {}
         }
     }
-}
-
-fn cluster(text: &str) -> Result<Cluster, String> {
-    let mut nodes = BTreeMap::new();
-    for part in text.split(',') {
-        let (node, address) =
-            part.split_once('=').ok_or_else(|| format!("\"{part}\" is not NODE=HOST:PORT"))?;
-        let id = node.trim().parse().map_err(|_| format!("\"{node}\" is not a node's number"))?;
-        if !is_host_port(address) {
-            return Err(format!("\"{address}\" is not HOST:PORT"));
-        }
-        if nodes.insert(NodeId(id), address.to_owned()).is_some() {
-            return Err(format!("node {id} is named twice"));
-        }
-    }
-    Ok(Cluster(nodes))
 }
