@@ -74,7 +74,7 @@ fn tests(sources: &[Source]) -> Vec<Test> {
         for line in text.lines().map(str::trim_start) {
             let attribute = line.strip_prefix("#[").map(|line| line.split(['(', ']']).next());
             if let Some(Some(attribute)) = attribute {
-                is_test |= attribute.split("::").last() == Some("test");
+                is_test |= attribute.rsplit("::").next() == Some("test");
             } else if let Some((_, name)) = line.split_once("fn ").filter(|_| is_test) {
                 let name = name.split('(').next().unwrap();
                 tests.push(Test { krate: krate.to_owned(), path: format!("{module}::{name}") });
@@ -102,7 +102,7 @@ fn names<'a>(text: &'a str, crates: &BTreeSet<&'a str>) -> Vec<(Option<&'a str>,
                     continue;
                 }
                 let words = part.split([' ', ',', ';', '|']);
-                krate = words.filter_map(|word| crates.get(word).copied()).last().or(krate);
+                krate = words.filter_map(|word| crates.get(word).copied()).next_back().or(krate);
             }
         }
     }
@@ -255,14 +255,16 @@ fn snippets_of_every_document_are_compiled() {
 
 #[test]
 fn the_watch_over_documents_itself_sees() {
-    let sources = vec![Source {
-        path: "paxos-core/tests/it/rules/votes.rs".into(),
-        text: "/// Why.\n#[test]\nfn r01_a_b_c() {\n}\n#[tokio::test]\nasync fn d() {}\n".into(),
-    }];
+    let source = |path: &str, text: &str| Source { path: path.into(), text: text.into() };
+    let text = "/// Why.\n#[test]\nfn r01_a_b_c() {\n}\n#[tokio::test]\nasync fn d() {}\n";
+    let votes = source("paxos-core/tests/it/rules/votes.rs", text);
+    let sources = vec![votes, source("paxos-net/src/lib.rs", "")];
     let document = |text: &str| Document { path: "docs/primer.md".into(), text: text.into() };
     let unknown = |text: &str| unknown(&document(text), &sources, &[PathBuf::from("a/b.txt")]);
     assert!(unknown("paxos-core `r01_a_b_c`, `b.txt`; `d`; ```\n`gone`\n```\n").is_empty());
-    for wrong in ["paxos-core `r01_a_b_d`", "`gone`", "`gone::d`", "`c.txt`"] {
+    for wrong in
+        ["paxos-core `r01_a_b_d`", "paxos-net `r01_a_b_c`", "`gone`", "`gone::d`", "`c.txt`"]
+    {
         assert_eq!(unknown(wrong).len(), 1, "{wrong}");
     }
     let tests = [Test { krate: "paxos-core".into(), path: "rules::votes::d".into() }];
