@@ -1,4 +1,5 @@
-//! Keeps watch over the documents: what they name is there, and what they tell to run runs something.
+//! Keeps watch over the documents: what they name is there, and what they tell to run runs
+//! something.
 
 use crate::tidy::{Source, has_word, sources};
 use std::collections::BTreeSet;
@@ -85,8 +86,9 @@ fn tests(sources: &[Source]) -> Vec<Test> {
     tests
 }
 
-/// The parts of a text in single backticks, each with the crate that was named last in its paragraph
-/// or its row. Blocks are left out, and all but the last cell of a row, which says what it is about.
+/// The parts of a text in single backticks, each with the crate that was named last in its
+/// paragraph or its row. Blocks are left out, and so are all cells of a row but the last: they say
+/// what the row is about.
 fn names<'a>(text: &'a str, crates: &BTreeSet<&'a str>) -> Vec<(Option<&'a str>, &'a str)> {
     let mut names = Vec::new();
     let mut krate = None;
