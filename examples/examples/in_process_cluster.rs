@@ -35,7 +35,7 @@ impl StateMachine for Scores {
 
 #[actix::main]
 async fn main() -> Result<()> {
-    let mut cluster = Cluster::builder(3)?.state(|_| Scores::default()).start().await?;
+    let mut cluster = Cluster::builder(3, |_| Scores::default())?.start().await?;
     let client = cluster.client().await?;
     for points in 1..=100 {
         ensure!(score(&client, "ada").await? == points, "each point counts once");

@@ -3,7 +3,6 @@
 mod logs;
 
 use self::logs::Logs;
-use crate::control::Inspect;
 use crate::ending::NodeEnd;
 use crate::log::Log;
 use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
@@ -12,7 +11,7 @@ use crate::submit::ClientHandle;
 use crate::wal::WalError;
 use paxos_core::quorum::QuorumError;
 use paxos_core::{
-    Incarnation, Layout, Learner, Limits, MemberId, NodeId, Record, StateMachine, Timing,
+    Incarnation, Layout, Limits, MemberId, NodeId, Record, StanceName, StateMachine, Timing,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ pub struct ClusterBuilder<S: StateMachine> {
     layout: Layout,
     timing: Timing,
     limits: Limits,
-    state: Option<Rc<dyn Fn(NodeId) -> S>>,
+    state: Rc<dyn Fn(NodeId) -> S>,
     logs: Logs,
 }
 
@@ -49,22 +48,29 @@ pub enum ClusterError {
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
+    /// The node was killed or stopped before.
+    #[error("node {0} does not run: restart it first")]
+    NotRunning(NodeId),
     /// The node runs; it must be killed or stopped before it is started again.
     #[error("node {0} is running: kill it first")]
     Running(NodeId),
 }
 
-impl Cluster<NoState> {
-    /// A cluster of the nodes 1 to `nodes`, each with all roles; majorities decide.
-    pub fn builder(nodes: u64) -> Result<ClusterBuilder<NoState>, QuorumError> {
+impl<S: StateMachine> Cluster<S> {
+    /// A cluster of the nodes 1 to `nodes`, each with all roles; majorities decide. `state` makes a
+    /// node's state, with nothing applied to it; it is called at each start of the node.
+    pub fn builder(
+        nodes: u64,
+        state: impl Fn(NodeId) -> S + 'static,
+    ) -> Result<ClusterBuilder<S>, QuorumError> {
         let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        Ok(Cluster::with_layout(Layout::full(&nodes)?))
+        Ok(Cluster::with_layout(Layout::full(&nodes)?, state))
     }
 
     /// A cluster with this layout.
-    pub fn with_layout(layout: Layout) -> ClusterBuilder<NoState> {
-        let (timing, limits) = (Timing::default(), Limits::default());
-        ClusterBuilder { layout, timing, limits, state: None, logs: Logs::memory() }
+    pub fn with_layout(layout: Layout, state: impl Fn(NodeId) -> S + 'static) -> ClusterBuilder<S> {
+        let (timing, limits, logs) = (Timing::default(), Limits::default(), Logs::memory());
+        ClusterBuilder { layout, timing, limits, state: Rc::new(state), logs }
     }
 }
 
@@ -81,22 +87,8 @@ impl<S: StateMachine> ClusterBuilder<S> {
         self
     }
 
-    /// What makes a node's state, with nothing applied to it; called at each start of the node.
-    pub fn state<T: StateMachine>(
-        self,
-        state: impl Fn(NodeId) -> T + 'static,
-    ) -> ClusterBuilder<T> {
-        let ClusterBuilder { layout, timing, limits, logs, .. } = self;
-        ClusterBuilder { layout, timing, limits, state: Some(Rc::new(state)), logs }
-    }
-
-    /// Logs are kept in memory, for as long as the cluster lives. This is the default.
-    pub fn memory(mut self) -> ClusterBuilder<S> {
-        self.logs = Logs::memory();
-        self
-    }
-
-    /// Logs are kept on disk, in a directory for each node below this one.
+    /// Logs are kept on disk, in a directory for each node below this one. Without this they are
+    /// kept in memory, for as long as the cluster lives.
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> ClusterBuilder<S> {
         self.logs = Logs::Directory(path.into());
         self
@@ -169,7 +161,7 @@ impl<S: StateMachine> Cluster<S> {
         let status = self.status().await;
         let proposers = status.iter().filter_map(|(&id, node)| Some((id, node.proposer.as_ref()?)));
         proposers
-            .filter(|(_, p)| p.stance == "lead")
+            .filter(|(_, p)| p.stance == StanceName::Lead)
             .max_by_key(|(_, p)| p.ballot)
             .map(|(id, _)| id)
     }
@@ -180,13 +172,12 @@ impl<S: StateMachine> Cluster<S> {
         node: NodeId,
         look: impl FnOnce(&S) -> T + Send + 'static,
     ) -> Option<T> {
-        let learner = self.nodes.get(&node)?.learner()?;
-        learner.send(Inspect::new(|learner: &Learner<S>| look(learner.state()))).await.ok()
+        self.nodes.get(&node)?.view().state(look).await
     }
 
     /// Crashes a node: nothing is drained, and only what is in its log is left.
     pub async fn kill(&mut self, node: NodeId) -> Result<(), ClusterError> {
-        let killed = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let killed = self.take(node)?;
         let ending = killed.ending();
         drop(killed);
         ending.wait().await;
@@ -196,7 +187,7 @@ impl<S: StateMachine> Cluster<S> {
 
     /// Stops a node in order.
     pub async fn stop(&mut self, node: NodeId) -> Result<NodeEnd, ClusterError> {
-        let stopped = self.nodes.remove(&node).ok_or(ClusterError::Unknown(node))?;
+        let stopped = self.take(node)?;
         let end = stopped.stop().await;
         self.connect().await;
         Ok(end)
@@ -230,9 +221,18 @@ impl<S: StateMachine> Cluster<S> {
         self.connect().await;
     }
 
+    /// A node that was started and neither killed nor stopped since, which is the caller's now.
+    fn take(&mut self, node: NodeId) -> Result<Node<S>, ClusterError> {
+        match self.nodes.remove(&node) {
+            Some(taken) => Ok(taken),
+            None if self.plan.nodes().contains(&node) => Err(ClusterError::NotRunning(node)),
+            None => Err(ClusterError::Unknown(node)),
+        }
+    }
+
     fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
         let plan = &self.plan;
-        let state = plan.state.clone().ok_or(NodeError::NoState(node))?;
+        let state = plan.state.clone();
         let (me, log) = if plan.layout.acceptors.contains(&node) {
             let (me, log) = plan.logs.open(node, &plan.limits)?;
             (me, Some(log))

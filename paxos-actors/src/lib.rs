@@ -16,7 +16,7 @@
 //! }
 //!
 //! # actix_rt::System::new().block_on(async {
-//! let mut cluster = Cluster::builder(3)?.state(|_| Log(Vec::new())).start().await?;
+//! let mut cluster = Cluster::builder(3, |_| Log(Vec::new()))?.start().await?;
 //! let client = cluster.client().await?;
 //! assert_eq!(client.write("hello").await?, Outcome::Done("1".into()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())

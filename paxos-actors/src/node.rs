@@ -2,11 +2,13 @@
 
 mod builder;
 mod plan;
+mod view;
 
 pub use builder::{NoState, NodeBuilder, NodeError};
 pub use plan::LayoutError;
+pub use view::NodeView;
 
-use crate::control::{Inspect, Report, SetRoutes, Stop};
+use crate::control::{SetRoutes, Stop};
 use crate::ending::{Ending, NodeEnd};
 use crate::role_actor::{
     AcceptorActor, ClientActor, Hosted, LearnerActor, ProposerActor, RoleActor, ShellStatus,
@@ -102,29 +104,12 @@ impl<S: StateMachine> Node<S> {
 
     /// What it tells about itself.
     pub async fn status(&self) -> NodeStatus {
-        let Roles { acceptor, proposer, learner, client } = &self.roles;
-        let (acceptor, proposer, learner, shells) = tokio::join!(
-            inspect(acceptor, |acceptor| acceptor.status()),
-            inspect(proposer, |proposer| proposer.status()),
-            inspect(learner, |learner| learner.status()),
-            async {
-                let (a, p, l, c) = tokio::join!(
-                    report(acceptor),
-                    report(proposer),
-                    report(learner),
-                    report(client)
-                );
-                [a, p, l, c].into_iter().flatten().collect()
-            }
-        );
-        NodeStatus {
-            me: self.me,
-            acceptor,
-            proposer,
-            learner,
-            shells,
-            counts: self.routes.counts(),
-        }
+        self.view().status().await
+    }
+
+    /// A look at it, for others.
+    pub fn view(&self) -> NodeView<S> {
+        NodeView { me: self.me, roles: self.roles.clone(), routes: self.routes.clone() }
     }
 
     /// Stops in order: the log is finished and closed, and every actor is gone.
@@ -149,6 +134,19 @@ impl<S: StateMachine> Node<S> {
 impl<S: StateMachine> Drop for Node<S> {
     fn drop(&mut self) {
         self.ending.end(NodeEnd::Stopped);
+    }
+}
+
+// Derived, it would ask the same of the state.
+impl<S: StateMachine> Clone for Roles<S> {
+    fn clone(&self) -> Roles<S> {
+        let Roles { acceptor, proposer, learner, client } = self;
+        Roles {
+            acceptor: acceptor.clone(),
+            proposer: proposer.clone(),
+            learner: learner.clone(),
+            client: client.clone(),
+        }
     }
 }
 
@@ -177,17 +175,6 @@ async fn hand_over<R: Hosted>(actor: &Option<Addr<RoleActor<R>>>, routes: &Arc<R
     if let Some(actor) = actor {
         let _ = actor.send(SetRoutes(routes.clone())).await;
     }
-}
-
-async fn inspect<R: Hosted, T: Send + 'static>(
-    actor: &Option<Addr<RoleActor<R>>>,
-    look: impl FnOnce(&R) -> T + Send + 'static,
-) -> Option<T> {
-    actor.as_ref()?.send(Inspect::new(look)).await.ok()
-}
-
-async fn report<R: Hosted>(actor: &Option<Addr<RoleActor<R>>>) -> Option<(RoleName, ShellStatus)> {
-    Some((R::NAME, actor.as_ref()?.send(Report).await.ok()?))
 }
 
 async fn stop<R: Hosted>(actor: &Option<Addr<RoleActor<R>>>) {

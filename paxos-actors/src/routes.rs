@@ -4,7 +4,7 @@ use crate::envelope::Envelope;
 use actix::Recipient;
 use actix::prelude::SendError;
 use paxos_core::{
-    AcceptorMsg, ClientMsg, LearnerMsg, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
+    AcceptorMsg, ClientMsg, Kind, LearnerMsg, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub enum Posted {
 /// Messages posted, by kind, and messages lost.
 #[derive(Debug, Default)]
 pub struct Counters {
-    posted: [AtomicU64; Packet::KINDS.len()],
+    posted: [AtomicU64; Kind::ALL.len()],
     full: AtomicU64,
     unreachable: AtomicU64,
 }
@@ -50,7 +50,7 @@ pub struct Counters {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages that reached a mailbox, by kind.
-    pub posted: BTreeMap<&'static str, u64>,
+    pub posted: BTreeMap<Kind, u64>,
     /// Messages lost at a full mailbox.
     pub full: u64,
     /// Messages lost for want of a mailbox.
@@ -114,9 +114,9 @@ impl Routes {
 }
 
 impl Counters {
-    fn count(&self, kind: usize, posted: Posted) {
+    fn count(&self, kind: Kind, posted: Posted) {
         let counter = match posted {
-            Posted::Queued => &self.posted[kind],
+            Posted::Queued => &self.posted[kind as usize],
             Posted::Full => &self.full,
             Posted::Unreachable => &self.unreachable,
         };
@@ -126,7 +126,7 @@ impl Counters {
     fn read(&self) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            posted: Packet::KINDS.into_iter().zip(self.posted.iter().map(read)).collect(),
+            posted: Kind::ALL.iter().copied().zip(self.posted.iter().map(read)).collect(),
             full: read(&self.full),
             unreachable: read(&self.unreachable),
         }

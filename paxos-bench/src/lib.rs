@@ -2,9 +2,11 @@
 //!
 //! - [`check`]: is a recorded history linearizable? Our own checker, independent of the store: it
 //!   shares no type with it.
-//! - [`load`]: a closed loop of clients, and the latencies that they see.
+//! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
+//! - [`compare`]: the same load on this store and on another, in turn.
 //!
 //! Deliberately not here: anything that a node needs to run. Open `check.rs` first.
 
 pub mod check;
+pub mod compare;
 pub mod load;

@@ -1,25 +1,34 @@
-//! A closed loop: each client sends its next request when its last one is answered.
+//! Load on a store, and the latencies that its clients see, retries included.
 //!
-//! Latencies are those that a caller of the client library sees, retries included. The first
-//! second is warm-up and not counted; of the rest, a request counts when its answer came in time.
+//! - In a **closed loop** each client sends its next request when its last one is answered. A store
+//!   that stalls is asked less, so the stall shows in few latencies: it tells what a store can do.
+//! - In an **open loop** requests are due at a fixed rate, whatever becomes of those before. A
+//!   latency counts from when the request was due, so a stall shows in every request that it
+//!   delayed (no coordinated omission): it tells what users see.
+//!
+//! The first second is warm-up and not counted.
 
+mod closed;
+mod open;
 mod report;
+mod schedule;
+mod tally;
+mod target;
 
-pub use report::{Percentiles, Report};
+pub use self::report::{OpenLoop, Percentiles, Report};
+pub use self::target::Target;
 
+use self::tally::Tally;
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use paxos_core::rng::Rng;
-use paxos_kv::KvClient;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// What to do to the store.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// How many requests are open at a time.
-    pub clients: usize,
+    /// When requests are sent.
+    pub drive: Drive,
     /// Of a hundred requests, so many are writes; the others read.
     pub writes_percent: u8,
     /// Bytes of each value written.
@@ -30,113 +39,131 @@ pub struct Load {
     pub duration: Duration,
 }
 
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// When the one before is answered.
+    Closed {
+        /// How many requests are open at a time.
+        clients: usize,
+    },
+    /// When they are due.
+    Open {
+        /// How many are due each second, in all.
+        rate: u64,
+        /// How many may be open at a time. One that is due while as many are is not sent, and
+        /// counts as failed.
+        in_flight_max: u32,
+    },
+}
+
+/// How a load is coming along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Seconds since it began, warm-up included.
+    pub second: u64,
+    /// Requests answered with success so far, from the end of the warm-up on.
+    pub done: u64,
+    /// Requests that failed so far, from the end of the warm-up on.
+    pub errors: u64,
+    /// In an open loop, how many are open.
+    pub in_flight: Option<u64>,
+}
+
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// After a request that failed, a client waits so long before its next.
-const AFTER_ERROR: Duration = Duration::from_millis(10);
-
-/// An hour, in microseconds: longer latencies count as that.
-const LATENCY_MAX_US: u64 = 3_600_000_000;
-
-/// What the clients of one connection have measured.
-#[derive(Debug)]
-struct Tally {
-    writes: Histogram<u64>,
-    reads: Histogram<u64>,
-    errors: u64,
+/// What is measured, between two moments.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// When the warm-up begins.
+    start: Instant,
+    begin: Instant,
+    end: Instant,
 }
 
-impl Tally {
-    fn new() -> Tally {
-        let histogram = || {
-            let made = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
-            made.expect("an hour can be measured to three digits")
-        };
-        Tally { writes: histogram(), reads: histogram(), errors: 0 }
-    }
-
-    fn take(&mut self, is_write: bool, latency: Duration, ok: bool) {
-        let us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        match (ok, is_write) {
-            (false, _) => self.errors += 1,
-            (true, true) => self.writes.saturating_record(us.max(1)),
-            (true, false) => self.reads.saturating_record(us.max(1)),
-        }
-    }
-
-    fn done(&self) -> u64 {
-        self.writes.len() + self.reads.len()
-    }
-}
+/// What the clients of each connection have measured.
+type Tallies = Vec<Arc<Mutex<Tally>>>;
 
 /// Loads the store through `connections`, which the clients share evenly, and calls `progress`
-/// each second with requests done and failed so far (from the end of the warm-up on).
-pub async fn run(
+/// each second.
+pub async fn run<T: Target>(
     load: &Load,
-    connections: &[KvClient],
-    mut progress: impl FnMut(u64, u64, u64),
+    connections: &[T],
+    mut progress: impl FnMut(Progress),
 ) -> Report {
-    let tallies: Vec<_> = connections.iter().map(|_| Arc::new(Mutex::new(Tally::new()))).collect();
-    let begin = Instant::now() + WARM_UP;
-    let end = begin + load.duration;
-    let mut clients = JoinSet::new();
-    for number in 0..load.clients {
-        let at = number % connections.len();
-        let client = LoadClient {
-            load: load.clone(),
-            connection: connections[at].clone(),
-            tally: tallies[at].clone(),
-            rng: Rng::new(number as u64),
-            value: Bytes::from(vec![b'v'; load.value_bytes]),
-        };
-        clients.spawn(client.run(begin, end));
-    }
-    for second in 1..=(WARM_UP + load.duration).as_secs() {
-        let next = begin - WARM_UP + Duration::from_secs(second);
-        tokio::time::sleep_until(next.into()).await;
-        let (mut done, mut errors) = (0, 0);
-        for tally in &tallies {
-            let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            done += tally.done();
-            errors += tally.errors;
+    let tallies: Tallies = connections.iter().map(|_| Arc::default()).collect();
+    let start = Instant::now();
+    let begin = start + WARM_UP;
+    let span = Span { start, begin, end: begin + load.duration };
+    let open_loop = match load.drive {
+        Drive::Closed { clients } => {
+            closed::run(load, clients, connections, &tallies, span, &mut progress).await;
+            None
         }
-        progress(second, done, errors);
-    }
-    // What is still open ends after the measured time and does not count: nobody waits for it.
-    clients.shutdown().await;
-    Report::of(&tallies, load.duration)
+        Drive::Open { rate, in_flight_max } => {
+            let pace = open::Pace { rate, in_flight_max };
+            Some(open::run(load, pace, connections, &tallies, span, &mut progress).await)
+        }
+    };
+    Report::of(&tallies, load.duration, open_loop)
 }
 
-struct LoadClient {
-    load: Load,
-    connection: KvClient,
-    tally: Arc<Mutex<Tally>>,
+/// Reports each second until the measured time is over.
+async fn watch(
+    tallies: &Tallies,
+    span: Span,
+    in_flight: impl Fn() -> Option<u64>,
+    progress: &mut impl FnMut(Progress),
+) {
+    for second in 1..=(span.end - span.start).as_secs() {
+        tokio::time::sleep_until((span.start + Duration::from_secs(second)).into()).await;
+        let all = tally::sum(tallies);
+        let (done, errors) = (all.in_time(), all.errors());
+        progress(Progress { second, done, errors, in_flight: in_flight() });
+    }
+}
+
+/// Draws requests.
+struct Requests {
     rng: Rng,
+    writes_percent: u64,
+    keys: u64,
     value: Bytes,
 }
 
-impl LoadClient {
-    async fn run(mut self, begin: Instant, end: Instant) {
-        loop {
-            let key = Bytes::from(format!("load-{}", self.rng.between(0, self.load.keys)));
-            let is_write = self.rng.between(0, 100) < u64::from(self.load.writes_percent);
-            let asked = Instant::now();
-            let ok = if is_write {
-                self.connection.put(key, self.value.clone()).await.is_ok()
-            } else {
-                self.connection.get(key).await.is_ok()
-            };
-            let answered = Instant::now();
-            if answered >= end {
-                return;
-            }
-            if asked >= begin {
-                let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-                tally.take(is_write, answered - asked, ok);
-            }
-            if !ok {
-                tokio::time::sleep(AFTER_ERROR).await;
-            }
+struct Request {
+    key: Bytes,
+    /// None: it reads.
+    value: Option<Bytes>,
+}
+
+impl Requests {
+    fn new(load: &Load, seed: u64) -> Requests {
+        Requests {
+            rng: Rng::new(seed),
+            writes_percent: load.writes_percent.into(),
+            keys: load.keys,
+            value: Bytes::from(vec![b'v'; load.value_bytes]),
+        }
+    }
+
+    fn draw(&mut self) -> Request {
+        let key = Bytes::from(format!("load-{}", self.rng.between(0, self.keys)));
+        let is_write = self.rng.between(0, 100) < self.writes_percent;
+        Request { key, value: is_write.then(|| self.value.clone()) }
+    }
+}
+
+impl Request {
+    fn is_write(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// Whether it succeeded.
+    async fn send<T: Target>(self, to: &T) -> bool {
+        match self.value {
+            Some(value) => to.put(self.key, value).await,
+            None => to.get(self.key).await,
         }
     }
 }

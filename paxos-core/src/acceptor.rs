@@ -39,6 +39,8 @@ pub struct AcceptorStatus {
     pub cluster: Option<ClusterId>,
     /// All first members have stored the roster: it votes.
     pub formed: bool,
+    /// Until then: first members that have to be heard from.
+    pub awaited: Vec<NodeId>,
 }
 
 /// The acceptor.
@@ -89,6 +91,7 @@ impl Acceptor {
             chosen_below: self.held.chosen_below(),
             cluster: self.formation.roster().map(Configuration::cluster_id),
             formed: self.configuration().is_some(),
+            awaited: self.formation.awaited(),
         }
     }
 

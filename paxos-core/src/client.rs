@@ -7,8 +7,8 @@ use self::call::{Call, Work};
 use self::session::{Opening, Session};
 use crate::ballot::{MemberId, NodeId};
 use crate::config::{Limits, Now};
-use crate::entry::{Body, Command, SessionId};
-use crate::message::{ClientMsg, LearnerMsg, ProposerMsg, Refused, Reply};
+use crate::entry::{Body, Command, CommandName, SessionId};
+use crate::message::{ClientMsg, LearnerMsg, ProposerMsg, Reply};
 use crate::rng::Rng;
 use crate::role::{NoRecord, Output, Role};
 use alloc::collections::BTreeMap;
@@ -273,17 +273,17 @@ impl Client {
         }
     }
 
-    fn busy(&mut self, now: Now, refused: Vec<Refused>, retry_after_ms: u64) {
+    fn busy(&mut self, now: Now, refused: Vec<CommandName>, retry_after_ms: u64) {
         let retry_at = now.plus(retry_after_ms.min(10_000) * 1000);
-        for refused in refused {
-            match refused {
-                Refused::Register { nonce } => match &mut self.session {
+        for command in refused {
+            match command {
+                CommandName::Register { nonce } => match &mut self.session {
                     Session::Opening(opening) if opening.nonce == nonce => {
                         opening.retry_at = retry_at;
                     }
                     _ => {}
                 },
-                Refused::Run { session, sequence } => {
+                CommandName::Run { session, sequence } => {
                     let id = self.numbered.get(&(session, sequence));
                     if let Some(call) = id.and_then(|id| self.calls.get_mut(id)) {
                         call.refused(retry_at);
@@ -311,7 +311,7 @@ impl Role for Client {
             }
             ClientMsg::NotRegistered { nonce } => {
                 let wait = self.options.retry_us / 1000;
-                self.busy(now, vec![Refused::Register { nonce }], wait);
+                self.busy(now, vec![CommandName::Register { nonce }], wait);
             }
             ClientMsg::Reply { session, sequence, reply } => {
                 self.replied(now, session, sequence, reply);

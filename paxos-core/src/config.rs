@@ -78,6 +78,11 @@ impl Layout {
         })
     }
 
+    /// Equal for equal layouts, and different for different ones.
+    pub fn fingerprint(&self) -> u64 {
+        self.roster(|_| Some(Incarnation(0))).map_or(0, |roster| roster.cluster_id().0)
+    }
+
     /// The layout with a member at each acceptor's node; `None` while one is not known.
     pub fn roster(&self, known: impl Fn(NodeId) -> Option<Incarnation>) -> Option<Configuration> {
         let member = |&node: &NodeId| Some(MemberId { node, incarnation: known(node)? });
@@ -236,7 +241,8 @@ impl fmt::Display for TimingError {
 
 impl core::error::Error for TimingError {}
 
-/// Every bound of the system, in one place. What is full refuses, and counts.
+/// Every bound of what roles and their mailboxes hold, in one place; what connections hold is
+/// bounded beside their code. What is full refuses, and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a client's value: one command.

@@ -70,6 +70,14 @@ impl Command {
             Body::Run { value, .. } => 48 + value.len(),
         }
     }
+
+    /// What its client knows it by.
+    pub fn name(&self) -> CommandName {
+        match self.body {
+            Body::Register { nonce } => CommandName::Register { nonce },
+            Body::Run { session, sequence, .. } => CommandName::Run { session, sequence },
+        }
+    }
 }
 
 /// What a command does.
@@ -90,6 +98,23 @@ pub enum Body {
         acked_below: u64,
         /// Opaque to all but the state machine.
         value: Bytes,
+    },
+}
+
+/// Which command it is, without what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandName {
+    /// A registration.
+    Register {
+        /// Its nonce.
+        nonce: u64,
+    },
+    /// A command of a session.
+    Run {
+        /// The session.
+        session: SessionId,
+        /// The command's place in it.
+        sequence: u64,
     },
 }
 

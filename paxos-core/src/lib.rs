@@ -62,14 +62,14 @@ pub use acceptor::{Acceptor, AcceptorOptions, AcceptorStatus};
 pub use ballot::{Ballot, Incarnation, MemberId, NodeId};
 pub use client::{CallId, Client, ClientOptions, Outcome, Refusal, Ticket};
 pub use config::{ClusterId, Configuration, Feed, Layout, Limits, Now, Timing};
-pub use entry::{Body, Command, Entry, SessionId, Vote};
+pub use entry::{Body, Command, CommandName, Entry, SessionId, Vote};
 pub use gate::Gate;
 pub use learner::{Learner, LearnerOptions, LearnerStatus};
 pub use message::{
-    AcceptorMsg, ClientMsg, Entries, LearnerMsg, Packet, PromisePart, ProposerMsg, Refused, Reply,
+    AcceptorMsg, ClientMsg, Entries, Kind, LearnerMsg, Packet, PromisePart, ProposerMsg, Reply,
     RoleName,
 };
-pub use proposer::{Proposer, ProposerOptions, ProposerStatus};
+pub use proposer::{Proposer, ProposerOptions, ProposerStatus, StanceName};
 pub use quorum::Quorums;
 pub use record::Record;
 pub use role::{NoRecord, Outgoing, Output, Role};

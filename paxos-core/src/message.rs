@@ -1,8 +1,12 @@
 //! Every message, by the role that receives it. Requests are imperative, facts past tense.
 
+mod packet;
+
+pub use packet::{Kind, Packet};
+
 use crate::ballot::{Ballot, NodeId};
 use crate::config::{ClusterId, Configuration};
-use crate::entry::{Command, Entry, SessionId, Vote};
+use crate::entry::{Command, CommandName, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -19,19 +23,6 @@ pub enum RoleName {
     Learner,
     /// Asks for commands and reads.
     Client,
-}
-
-/// A message and the role it is for: the one sum over all roles, which links carry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Packet {
-    /// For the node's acceptor.
-    Acceptor(AcceptorMsg),
-    /// For the node's proposer.
-    Proposer(ProposerMsg),
-    /// For the node's learner.
-    Learner(LearnerMsg),
-    /// For the node's client.
-    Client(ClientMsg),
 }
 
 /// What an acceptor hears.
@@ -230,7 +221,7 @@ pub enum ClientMsg {
     /// Refused at the door, before any state changed.
     Busy {
         /// The commands refused.
-        refused: Vec<Refused>,
+        refused: Vec<CommandName>,
         /// Try again no sooner than this, in milliseconds.
         retry_after_ms: u64,
     },
@@ -266,23 +257,6 @@ pub enum Reply {
     OutOfWindow,
 }
 
-/// Which command was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refused {
-    /// A registration.
-    Register {
-        /// Its nonce.
-        nonce: u64,
-    },
-    /// A command of a session.
-    Run {
-        /// The session.
-        session: SessionId,
-        /// The command's place in it.
-        sequence: u64,
-    },
-}
-
 /// One part of a promise. It speaks for the slots `[from, below)`, or from `from` on without end;
 /// the promise is complete when its parts cover all slots (rule R6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -312,118 +286,4 @@ pub struct Entries {
     pub chosen_below: Slot,
     /// The sender has forgotten the slots below this one.
     pub trimmed: Slot,
-}
-
-impl Packet {
-    /// The role that it is for.
-    pub fn role(&self) -> RoleName {
-        match self {
-            Packet::Acceptor(_) => RoleName::Acceptor,
-            Packet::Proposer(_) => RoleName::Proposer,
-            Packet::Learner(_) => RoleName::Learner,
-            Packet::Client(_) => RoleName::Client,
-        }
-    }
-
-    /// The names of all kinds of message.
-    pub const KINDS: [&'static str; 29] = [
-        "introduce",
-        "ask_roster",
-        "poll",
-        "prepare",
-        "accept",
-        "heartbeat",
-        "fetch",
-        "entries",
-        "roster",
-        "propose",
-        "polled",
-        "promise",
-        "accepted",
-        "heartbeat_ack",
-        "reject",
-        "leading",
-        "progress",
-        "ask_read_index",
-        "voted",
-        "chosen",
-        "read",
-        "read_index",
-        "registered",
-        "not_registered",
-        "reply",
-        "busy",
-        "read_reply",
-        "read_busy",
-        "leader_hint",
-    ];
-
-    /// Its kind: the place of its name in [`Packet::KINDS`].
-    pub fn kind(&self) -> usize {
-        match self {
-            Packet::Acceptor(msg) => match msg {
-                AcceptorMsg::Introduce { .. } => 0,
-                AcceptorMsg::AskRoster { .. } => 1,
-                AcceptorMsg::Poll { .. } => 2,
-                AcceptorMsg::Prepare { .. } => 3,
-                AcceptorMsg::Accept { .. } => 4,
-                AcceptorMsg::Heartbeat { .. } => 5,
-                AcceptorMsg::Fetch { .. } => 6,
-                AcceptorMsg::Entries(_) => 7,
-            },
-            Packet::Proposer(msg) => match msg {
-                ProposerMsg::Roster(_) => 8,
-                ProposerMsg::Propose { .. } => 9,
-                ProposerMsg::Polled { .. } => 10,
-                ProposerMsg::Promise { .. } => 11,
-                ProposerMsg::Accepted { .. } => 12,
-                ProposerMsg::HeartbeatAck { .. } => 13,
-                ProposerMsg::Reject { .. } => 14,
-                ProposerMsg::Leading { .. } => 15,
-                ProposerMsg::Progress { .. } => 16,
-                ProposerMsg::AskReadIndex { .. } => 17,
-            },
-            Packet::Learner(msg) => match msg {
-                LearnerMsg::Roster(_) => 8,
-                LearnerMsg::Voted { .. } => 18,
-                LearnerMsg::Chosen { .. } => 19,
-                LearnerMsg::Entries(_) => 7,
-                LearnerMsg::Read { .. } => 20,
-                LearnerMsg::ReadIndex { .. } => 21,
-            },
-            Packet::Client(msg) => match msg {
-                ClientMsg::Registered { .. } => 22,
-                ClientMsg::NotRegistered { .. } => 23,
-                ClientMsg::Reply { .. } => 24,
-                ClientMsg::Busy { .. } => 25,
-                ClientMsg::ReadReply { .. } => 26,
-                ClientMsg::ReadBusy { .. } => 27,
-                ClientMsg::LeaderHint { .. } => 28,
-            },
-        }
-    }
-}
-
-impl From<AcceptorMsg> for Packet {
-    fn from(msg: AcceptorMsg) -> Packet {
-        Packet::Acceptor(msg)
-    }
-}
-
-impl From<ProposerMsg> for Packet {
-    fn from(msg: ProposerMsg) -> Packet {
-        Packet::Proposer(msg)
-    }
-}
-
-impl From<LearnerMsg> for Packet {
-    fn from(msg: LearnerMsg) -> Packet {
-        Packet::Learner(msg)
-    }
-}
-
-impl From<ClientMsg> for Packet {
-    fn from(msg: ClientMsg) -> Packet {
-        Packet::Client(msg)
-    }
 }

@@ -22,6 +22,7 @@ use crate::role::{NoRecord, Output, Role};
 use crate::slot::Slot;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Mail between proposers is forwarded at most this often.
 const HOPS_MAX: u8 = 2;
@@ -48,8 +49,8 @@ pub struct ProposerOptions {
 /// What a proposer tells about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProposerStatus {
-    /// `follow`, `campaign` or `lead`.
-    pub stance: &'static str,
+    /// What it is at.
+    pub stance: StanceName,
     /// The ballot that it follows, campaigns with or leads; [`Ballot::ZERO`] where there is none.
     pub ballot: Ballot,
     /// The node of the leader, where it knows one.
@@ -58,6 +59,17 @@ pub struct ProposerStatus {
     pub chosen_below: Slot,
     /// How often it sent `Prepare` with a new ballot.
     pub campaigns: u64,
+}
+
+/// What a proposer is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StanceName {
+    /// It follows a leader, or nobody yet.
+    Follow,
+    /// It polls, or asks for promises.
+    Campaign,
+    /// It leads.
+    Lead,
 }
 
 /// The proposer.
@@ -84,14 +96,14 @@ impl Proposer {
     pub fn status(&self) -> ProposerStatus {
         let (stance, ballot, leader, chosen_below) = match &self.stance {
             Stance::Follow(follow) => match follow.leader() {
-                Some(ballot) => ("follow", ballot, Some(ballot.node), Slot::ZERO),
-                None => ("follow", Ballot::ZERO, None, Slot::ZERO),
+                Some(ballot) => (StanceName::Follow, ballot, Some(ballot.node), Slot::ZERO),
+                None => (StanceName::Follow, Ballot::ZERO, None, Slot::ZERO),
             },
             Stance::Campaign(campaign) => {
-                ("campaign", campaign.asked().unwrap_or_default(), None, Slot::ZERO)
+                (StanceName::Campaign, campaign.asked().unwrap_or_default(), None, Slot::ZERO)
             }
             Stance::Lead(lead) => {
-                ("lead", lead.ballot(), Some(self.common.me().node), lead.chosen_below())
+                (StanceName::Lead, lead.ballot(), Some(self.common.me().node), lead.chosen_below())
             }
         };
         ProposerStatus { stance, ballot, leader, chosen_below, campaigns: self.common.campaigns }
@@ -282,5 +294,16 @@ impl Role for Proposer {
 
     fn replay(&mut self, record: NoRecord) {
         match record {}
+    }
+}
+
+/// `follow`, `campaign` or `lead`.
+impl fmt::Display for StanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StanceName::Follow => "follow",
+            StanceName::Campaign => "campaign",
+            StanceName::Lead => "lead",
+        })
     }
 }

@@ -5,6 +5,7 @@ use crate::config::{ClusterId, Configuration, Layout};
 use crate::message::AcceptorMsg;
 use crate::record::Record;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// One member's way from a layout (nodes) to a formed cluster (members).
 ///
@@ -75,6 +76,17 @@ impl Formation {
         if let Stage::Stored { roster, .. } = &self.stage {
             self.stage = Stage::Formed { roster: roster.clone() };
         }
+    }
+
+    /// The acceptors of the first members that have not said yet what they must say before the
+    /// cluster is formed.
+    pub(crate) fn awaited(&self) -> Vec<NodeId> {
+        let heard = |node: &NodeId| match &self.stage {
+            Stage::Meeting => self.known.contains_key(node),
+            Stage::Stored { said, .. } => said.iter().any(|member| member.node == *node),
+            Stage::Formed { .. } => true,
+        };
+        self.layout.acceptors.iter().filter(|node| !heard(node)).copied().collect()
     }
 
     /// The roster that this member has stored, formed or not.

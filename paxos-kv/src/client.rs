@@ -34,19 +34,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// How long a call may take unless told otherwise.
-pub const DEADLINE: Duration = Duration::from_secs(5);
-
 /// Calls that one client may have under way, waiting ones included. Further callers wait for room
 /// before their call begins.
 const CALLS_UNDER_WAY_MAX: usize = 65_536;
+
+/// Questions for every node's status that one client may have under way, each of which dials every
+/// endpoint. Further ones wait.
+const STATUSES_UNDER_WAY_MAX: usize = 16;
 
 /// A client of the cluster. Cheap to clone, and shared by threads.
 #[derive(Clone, Debug)]
 pub struct KvClient {
     asks: mpsc::UnboundedSender<Ask>,
     room: Arc<Semaphore>,
-    deadline: Duration,
+    status_room: Arc<Semaphore>,
+    timeout: Duration,
 }
 
 /// What came of a compare-and-swap.
@@ -68,6 +70,9 @@ pub struct EndpointStatus {
 }
 
 impl KvClient {
+    /// How long a call may take unless told otherwise.
+    pub const TIMEOUT: Duration = Duration::from_secs(5);
+
     /// A client of the cluster that has these client ports, given as `host:port` in order of
     /// preference. It returns once one of them answers; all of them must belong to one cluster.
     pub async fn connect(
@@ -80,7 +85,8 @@ impl KvClient {
         let (asks, receiver) = mpsc::unbounded_channel();
         Engine::spawn(endpoints, receiver)?;
         let room = Arc::new(Semaphore::new(CALLS_UNDER_WAY_MAX));
-        let client = KvClient { asks, room, deadline: DEADLINE };
+        let status_room = Arc::new(Semaphore::new(STATUSES_UNDER_WAY_MAX));
+        let client = KvClient { asks, room, status_room, timeout: Self::TIMEOUT };
         let (reply, connected) = oneshot::channel();
         client.ask(Ask::Connect(reply))?;
         connected.await.map_err(|_| KvError::Ended)??;
@@ -88,8 +94,8 @@ impl KvClient {
     }
 
     /// The same client, whose calls may take this long.
-    pub fn with_deadline(mut self, deadline: Duration) -> KvClient {
-        self.deadline = deadline;
+    pub fn timeout(mut self, timeout: Duration) -> KvClient {
+        self.timeout = timeout;
         self
     }
 
@@ -149,8 +155,9 @@ impl KvClient {
 
     /// What the node behind each endpoint tells about itself.
     pub async fn status(&self) -> Result<Vec<EndpointStatus>, KvError> {
+        let room = self.status_room.clone().acquire_owned().await.map_err(|_| KvError::Ended)?;
         let (reply, statuses) = oneshot::channel();
-        self.ask(Ask::Status { deadline: self.deadline, reply })?;
+        self.ask(Ask::Status { timeout: self.timeout, reply, room })?;
         statuses.await.map_err(|_| KvError::Ended)
     }
 
@@ -163,7 +170,7 @@ impl KvClient {
     }
 
     async fn call(&self, request: Bytes, ask: fn(Call) -> Ask) -> Result<Bytes, KvError> {
-        let deadline = clock::now().plus(micros(self.deadline));
+        let deadline = clock::now().plus(micros(self.timeout));
         let room = self.room.clone().acquire_owned().await.map_err(|_| KvError::Ended)?;
         let (reply, outcome) = oneshot::channel();
         self.ask(ask(Call { request, deadline, reply, _room: room }))?;

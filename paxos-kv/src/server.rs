@@ -22,9 +22,9 @@ use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{Node, NodeBuilder, NodeError};
 use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
 use paxos_core::quorum::QuorumError;
-use paxos_core::{ClusterId, Layout, Limits, MemberId, NodeId, Timing};
+use paxos_core::{ClusterId, Configuration, Layout, Limits, MemberId, NodeId, Timing};
 use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -67,6 +67,24 @@ pub enum ServerError {
         "node {0} is not in the initial cluster: name it there, with the address that peers use"
     )]
     NotInCluster(NodeId),
+    /// Two nodes cannot be told apart.
+    #[error("nodes {0} and {1} of the initial cluster have the same address: {2}")]
+    SameAddress(NodeId, NodeId, String),
+    /// Peers cannot find a port that the system chooses.
+    #[error("node {0} of the initial cluster has port 0: name the port that its peers connect to")]
+    NoPort(NodeId),
+    /// Its log says who the first members are, and that is not what it was told now.
+    #[error(
+        "the data directory of this node belongs to a cluster of {found}, and the initial cluster \
+         names {asked}: name the same nodes, with the same roles (their addresses may change), or \
+         use another data directory"
+    )]
+    OtherMembers {
+        /// The nodes that the log names.
+        found: String,
+        /// The nodes that it was told now.
+        asked: String,
+    },
     /// Clients and peers cannot be told apart.
     #[error("clients and peers cannot both connect to {0}: choose another port for one of them")]
     OnePort(SocketAddr),
@@ -146,6 +164,8 @@ struct Core {
     client_addr: SocketAddr,
     /// Taken when clients are let in.
     listener: Option<TcpListener>,
+    /// What it was told of the first members.
+    layout: Layout,
     timing: Timing,
     watching: Option<JoinHandle<Infallible>>,
 }
@@ -164,6 +184,15 @@ impl ServerOptions {
         if !self.initial_cluster.contains_key(&self.node) {
             return Err(ServerError::NotInCluster(self.node));
         }
+        let mut taken = BTreeMap::new();
+        for (&node, address) in &self.initial_cluster {
+            if address.ends_with(":0") {
+                return Err(ServerError::NoPort(node));
+            }
+            if let Some(other) = taken.insert(address, node) {
+                return Err(ServerError::SameAddress(other, node, address.clone()));
+            }
+        }
         if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
             return Err(ServerError::OnePort(self.listen_peer));
         }
@@ -180,10 +209,11 @@ impl Server {
         let log = open_log(&options.data_dir, *node)?;
         let me = log.identity().member;
         let listen = options.listen_peer;
-        let links = BridgeOptions::new(me, rand::random(), listen, initial_cluster.clone());
+        let (life, told) = (rand::random(), layout.fingerprint());
+        let links = BridgeOptions::new(me, life, listen, told, initial_cluster.clone());
         let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(log, layout, *timing, base, options.listen_client).await?;
+        let mut core = Core::start(log, life, layout, *timing, base, options.listen_client).await?;
         bridge.accept(core.node.routes());
         core.open(Some(Links { counters: bridge.counters(), round_trips: bridge.round_trips() }));
         let events = bridge.events();
@@ -212,7 +242,7 @@ impl Server {
         tokio::select! {
             end = core.node.ended() => end.into(),
             refused = watch(core, events) => refused,
-            never = join_cluster(&core.node, bridge) => match never {},
+            error = join_cluster(core, bridge) => error,
         }
     }
 
@@ -228,6 +258,7 @@ impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
     async fn start(
         log: Wal,
+        life: u64,
         layout: Layout,
         timing: Timing,
         base: Routes,
@@ -243,7 +274,8 @@ impl Core {
         let (me, is_new) = (identity.member, identity.is_new);
         let limits = Limits::default();
         let port = Port::new(me, limits);
-        let node = NodeBuilder::new(me, layout)
+        let node = NodeBuilder::new(me, layout.clone())
+            .life(life)
             .timing(timing)
             .limits(limits)
             .log(Box::new(log))
@@ -251,7 +283,7 @@ impl Core {
             .routes(port.add_to(base))
             .start()?;
         let (log, listener, watching) = (counters, Some(listener), None);
-        Ok(Core { node, port, log, is_new, client_addr, listener, timing, watching })
+        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching })
     }
 
     /// Lets clients in.
@@ -260,7 +292,8 @@ impl Core {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
             let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
             self.watching = Some(actix_rt::spawn(watching));
-            let inspector = Inspector::new(&self.node, Arc::clone(&self.log), links);
+            let log = Arc::clone(&self.log);
+            let inspector = Inspector { node: self.node.view(), log, links };
             self.port.open(listener, self.node.routes(), inspector);
         }
     }
@@ -279,24 +312,36 @@ fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
     Wal::open(FileDisk::open(data_dir)?, WalOptions::new(node))
 }
 
-/// Once the cluster is formed, the links let nobody else in.
-async fn join_cluster(node: &Node<Store>, bridge: &Bridge) -> Infallible {
+/// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not
+/// the cluster that this node was told of.
+async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
     loop {
-        if let Some((cluster, members)) = formed(node).await {
+        if let Some(configuration) = formed(&core.node).await {
+            let cluster = configuration.cluster_id();
+            let found = configuration.layout();
+            if found != core.layout {
+                let (found, asked) = (names(&found), names(&core.layout));
+                return ServerError::OtherMembers { found, asked };
+            }
             tracing::info!(%cluster, "the cluster is formed");
-            bridge.set_cluster(cluster, members);
+            bridge.set_cluster(cluster, configuration.acceptors);
             std::future::pending::<()>().await;
         }
         actix_rt::time::sleep(FORMED_POLL).await;
     }
 }
 
-async fn formed(node: &Node<Store>) -> Option<(ClusterId, Vec<MemberId>)> {
-    let look = Inspect::new(|acceptor: &paxos_core::Acceptor| {
-        let formed = acceptor.status().formed;
-        let configuration = acceptor.configuration().filter(|_| formed)?;
-        Some((configuration.cluster_id(), configuration.acceptors.clone()))
-    });
+/// The nodes of a layout, for people.
+fn names(layout: &Layout) -> String {
+    let Layout { acceptors, proposers, learners, .. } = layout;
+    let learners = learners.iter().map(|feed| &feed.learner);
+    let nodes: BTreeSet<_> = acceptors.iter().chain(proposers).chain(learners).collect();
+    let nodes: Vec<String> = nodes.into_iter().map(NodeId::to_string).collect();
+    format!("node {}", nodes.join(", "))
+}
+
+async fn formed(node: &Node<Store>) -> Option<Configuration> {
+    let look = Inspect::new(|acceptor: &paxos_core::Acceptor| acceptor.configuration().cloned());
     node.acceptor()?.send(look).await.ok().flatten()
 }
 
@@ -311,13 +356,9 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
         let due = refused.map_or_else(Instant::now, |(at, ..)| at + REFUSAL_GRACE);
         tokio::select! {
             event = next(events) => match event {
-                Some(BridgeEvent::Connected { member }) => {
-                    connected = true;
-                    tracing::info!(peer = %member, "connected");
-                }
-                Some(BridgeEvent::Lost { member }) => {
-                    tracing::info!(peer = %member, "connection lost");
-                }
+                // The links have logged it.
+                Some(BridgeEvent::Connected { .. }) => connected = true,
+                Some(BridgeEvent::Lost { .. }) => {}
                 Some(BridgeEvent::RefusedBy { node: peer, refusal }) => match refusal {
                     Refusal::NotAMember { .. } if core.is_new => {
                         return ServerError::RefusedBy { peer, refusal };
@@ -325,7 +366,7 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
                     Refusal::NotAMember { .. } | Refusal::WrongCluster { .. } => {
                         refused.get_or_insert((Instant::now(), peer, refusal));
                     }
-                    _ => tracing::warn!(%peer, reason = %refusal, "a peer refuses this node"),
+                    _ => {}
                 },
                 None => std::future::pending().await,
             },
@@ -333,10 +374,12 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
                 if let Some((_, peer, refusal)) = refused.take() {
                     match formed(&core.node).await {
                         None => return ServerError::RefusedBy { peer, refusal },
-                        Some((cluster, _)) if !connected => {
+                        Some(configuration) if !connected => {
+                            let cluster = configuration.cluster_id();
                             return ServerError::OtherCluster { peer, cluster };
                         }
-                        Some((cluster, _)) => {
+                        Some(configuration) => {
+                            let cluster = configuration.cluster_id();
                             let error = ServerError::OtherCluster { peer, cluster };
                             tracing::warn!(%error, "going on, since other peers let this node in");
                         }

@@ -18,6 +18,7 @@ use paxos_core::digest::digest;
 use paxos_core::rng::mix;
 use paxos_core::{Applied, StateMachine};
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -130,17 +131,18 @@ impl Store {
 
     fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
         self.revision += 1;
-        let mod_revision = self.revision;
-        let meta = match self.present(key) {
-            Some((_, Meta { create_revision, version, .. })) => {
-                Meta { create_revision, mod_revision, version: version + 1 }
-            }
-            None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
-        };
-        let digest = fingerprint(key, &value, meta);
         self.live += 1;
-        self.push(key, Version { meta, value: Some(value), digest });
-        meta
+        let mod_revision = self.revision;
+        self.push(key, |last| {
+            let meta = match last.filter(|last| last.value.is_some()) {
+                Some(&Version { meta: Meta { create_revision, version, .. }, .. }) => {
+                    Meta { create_revision, mod_revision, version: version + 1 }
+                }
+                None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
+            };
+            let digest = fingerprint(key, &value, meta);
+            Version { meta, value: Some(value), digest }
+        })
     }
 
     fn delete(&mut self, key: &[u8]) -> bool {
@@ -149,31 +151,36 @@ impl Store {
         }
         self.revision += 1;
         let meta = Meta { create_revision: 0, mod_revision: self.revision, version: 0 };
-        self.push(key, Version { meta, value: None, digest: 0 });
+        self.push(key, |_| Version { meta, value: None, digest: 0 });
         true
     }
 
-    /// Makes `version` the present one of its key.
-    fn push(&mut self, key: &[u8], version: Version) {
+    /// Makes what `next` gives for the last version of a key, if it has one, the present one.
+    ///
+    /// The key is looked up once: in a large store that is most of what a change costs.
+    fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
+        let this = (Bound::Included(key), Bound::Included(key));
+        let found = self.keys.range_mut::<[u8], _>(this).next();
+        let version = next(found.as_ref().and_then(|(_, history)| history.back()));
+        let meta = version.meta;
         self.digest = self.digest.wrapping_add(version.digest);
-        match self.keys.get_mut(key) {
+        match found {
             // The key is copied once: a part of the command would keep its first value alive.
             None => {
                 self.keys.insert(Bytes::copy_from_slice(key), VecDeque::from([version]));
             }
-            Some(history) => {
+            Some((key, history)) => {
                 if let Some(old) = history.back() {
                     self.digest = self.digest.wrapping_sub(old.digest);
                     self.live -= u64::from(old.value.is_some());
                     self.superseded_bytes += bytes_of(old);
                 }
                 history.push_back(version);
-                if let Some((key, _)) = self.keys.get_key_value(key) {
-                    self.superseded.push_back((self.revision, key.clone()));
-                }
+                self.superseded.push_back((self.revision, key.clone()));
             }
         }
         self.compact();
+        meta
     }
 
     /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.

@@ -85,6 +85,8 @@ pub struct Status {
     pub node: u64,
     /// The cluster, once it is formed.
     pub cluster: Option<String>,
+    /// Until then: first nodes that have to be heard from.
+    pub awaited: Vec<u64>,
     /// Its roles.
     pub roles: Vec<String>,
     /// `follow`, `campaign` or `lead`.
@@ -120,8 +122,10 @@ pub struct Counters {
     pub fsyncs: u64,
     /// Records appended to the log.
     pub records: u64,
-    /// Campaigns: how often this node sent `Prepare` with a new ballot.
-    pub elections: u64,
+    /// How often this node's proposer sent `Prepare` with a new ballot. Outside of this project
+    /// such a campaign is called an election, and so it is in JSON.
+    #[serde(rename = "elections")]
+    pub campaigns: u64,
     /// Messages lost at a full mailbox, for want of a mailbox, or refused by a role's actor.
     pub drops: u64,
     /// Messages posted, by kind.

@@ -28,6 +28,8 @@ pub struct BridgeOptions {
     pub life: u64,
     /// Where peers connect to.
     pub listen: SocketAddr,
+    /// Of the layout that this node was started with: first members with another one are refused.
+    pub layout: u64,
     /// The other nodes, as `host:port`. An entry for this node itself is ignored.
     pub peers: BTreeMap<NodeId, String>,
     /// Frames, mailboxes.
@@ -122,12 +124,14 @@ impl BridgeOptions {
         me: MemberId,
         life: u64,
         listen: SocketAddr,
+        layout: u64,
         peers: BTreeMap<NodeId, String>,
     ) -> BridgeOptions {
         BridgeOptions {
             me,
             life,
             listen,
+            layout,
             peers,
             limits: Limits::default(),
             patience: Patience::default(),
@@ -249,6 +253,7 @@ impl Shared {
         let identity = Identity {
             me: options.me,
             life: options.life,
+            layout: options.layout,
             peers: options.peers.keys().copied().collect(),
             cluster: None,
             members: Vec::new(),

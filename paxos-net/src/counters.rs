@@ -73,6 +73,8 @@ counts! {
     RefusedNotAMember "refused_not_a_member"
     /// Peers refused: a handshake made for another connection.
     RefusedReplayed "refused_replayed"
+    /// Peers refused: they were told another layout.
+    RefusedOtherLayout "refused_other_layout"
     /// Refusals that peers gave to this node.
     RefusedByPeer "refused_by_peer"
 }
@@ -140,6 +142,7 @@ impl From<Refusal> for Count {
             Refusal::WrongCluster { .. } => Count::RefusedWrongCluster,
             Refusal::NotAMember { .. } => Count::RefusedNotAMember,
             Refusal::Replayed => Count::RefusedReplayed,
+            Refusal::OtherLayout => Count::RefusedOtherLayout,
         }
     }
 }

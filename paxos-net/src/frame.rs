@@ -199,6 +199,11 @@ impl FrameReader {
         &mut self.buffer
     }
 
+    /// Whether a part of a frame has arrived, and not all of it.
+    pub fn is_within_frame(&self) -> bool {
+        self.taken < self.buffer.len()
+    }
+
     /// The next frame that has arrived whole. Frames that were seen before are skipped and
     /// counted. An error stays: the stream is at its end.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {

@@ -134,6 +134,7 @@ mod tests {
             me: MemberId { node: NodeId(node), incarnation: Incarnation(node * 100) },
             life: node * 1000,
             peers: [NodeId(1), NodeId(2), NodeId(3)].into(),
+            layout: 9,
             cluster: Some(ClusterId(7)),
             members: Vec::new(),
         }

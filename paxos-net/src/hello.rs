@@ -73,6 +73,8 @@ pub enum Note {
 pub struct Hello {
     /// The dialler's cluster; none before its roster is stored (rule R23).
     pub cluster: Option<ClusterId>,
+    /// Of the layout that the dialler was started with; see [`paxos_core::Layout::fingerprint`].
+    pub layout: u64,
     /// The dialler.
     pub from: MemberId,
     /// Random at each start of the dialler's process.
@@ -90,6 +92,8 @@ pub struct Welcome {
     pub version: u16,
     /// The acceptor's cluster; none before its roster is stored.
     pub cluster: Option<ClusterId>,
+    /// Of the layout that the acceptor was started with.
+    pub layout: u64,
     /// The acceptor.
     pub from: MemberId,
     /// Random at each start of the acceptor's process.
@@ -131,8 +135,8 @@ pub enum Refusal {
     },
     /// The node is a member with another data directory (rule R24).
     #[error(
-        "it knows this node as incarnation {:016x}: the data directory was replaced or wiped; \
-         put the old one back, or have this node re-admitted",
+        "it knows this node as incarnation {:016x}: the data directory was replaced or wiped; put \
+         the old one back. If that is lost, this node stays down, and the others go on without it",
         known.0
     )]
     NotAMember {
@@ -142,6 +146,12 @@ pub enum Refusal {
     /// A nonce was not echoed: the words belong to some other connection.
     #[error("the handshake was not made for this connection")]
     Replayed,
+    /// The first members were told different layouts: they would never form a cluster.
+    #[error(
+        "it was started with another list of nodes and roles: start every first node with the \
+         same one"
+    )]
+    OtherLayout,
 }
 
 /// Why bytes are no note.
@@ -184,6 +194,8 @@ pub struct Identity {
     pub life: u64,
     /// The nodes that may connect.
     pub peers: BTreeSet<NodeId>,
+    /// Of the layout that this node was started with.
+    pub layout: u64,
     /// The cluster, once the roster is stored.
     pub cluster: Option<ClusterId>,
     /// The members, once the roster is stored. A node in this list has this incarnation.
@@ -193,7 +205,8 @@ pub struct Identity {
 impl Identity {
     /// The dialler's first words to `to`.
     pub fn hello(&self, to: NodeId, nonce: u64) -> Hello {
-        Hello { cluster: self.cluster, from: self.me, life: self.life, to, nonce }
+        let Identity { cluster, layout, me: from, life, .. } = *self;
+        Hello { cluster, layout, from, life, to, nonce }
     }
 
     /// The acceptor's judgement of a `Hello`.
@@ -205,15 +218,15 @@ impl Identity {
         if hello.to != self.me.node {
             return Err(Refusal::WrongNode { node: self.me.node });
         }
-        self.check(hello.from, hello.cluster)?;
+        self.check(hello.from, hello.cluster, hello.layout)?;
         Ok(Peer { member: hello.from, life: hello.life, version })
     }
 
     /// The acceptor's answer to a `Hello` that it admits.
     pub fn welcome(&self, peer: Peer, hello: &Hello, nonce: u64) -> Welcome {
         let Peer { version, .. } = peer;
-        let (cluster, from, life) = (self.cluster, self.me, self.life);
-        Welcome { version, cluster, from, life, echo: hello.nonce, nonce }
+        let Identity { cluster, layout, me: from, life, .. } = *self;
+        Welcome { version, cluster, layout, from, life, echo: hello.nonce, nonce }
     }
 
     /// The dialler's judgement of the answer to its `Hello`.
@@ -231,7 +244,7 @@ impl Identity {
         if from.node != hello.to {
             return Err(Refusal::WrongNode { node: self.me.node });
         }
-        self.check(from, welcome.cluster)?;
+        self.check(from, welcome.cluster, welcome.layout)?;
         Ok(Peer { member: from, life, version })
     }
 
@@ -249,15 +262,23 @@ impl Identity {
         self.members.iter().copied().find(|member| member.node == node)
     }
 
-    fn check(&self, member: MemberId, cluster: Option<ClusterId>) -> Result<(), Refusal> {
-        if !self.peers.contains(&member.node) {
-            return Err(Refusal::UnknownNode);
-        }
+    fn check(
+        &self,
+        member: MemberId,
+        cluster: Option<ClusterId>,
+        layout: u64,
+    ) -> Result<(), Refusal> {
         match (self.cluster, cluster) {
             (Some(known), Some(theirs)) if known != theirs => {
                 return Err(Refusal::WrongCluster { known });
             }
+            (Some(_), Some(_)) => {}
+            // Once there is a cluster, what it was first told counts no more.
+            _ if layout != self.layout => return Err(Refusal::OtherLayout),
             _ => {}
+        }
+        if !self.peers.contains(&member.node) {
+            return Err(Refusal::UnknownNode);
         }
         match self.known(member.node) {
             Some(known) if known != member => Err(Refusal::NotAMember { known: known.incarnation }),

@@ -5,12 +5,12 @@
 //! # use paxos_core::{Incarnation, MemberId, NodeId};
 //! # use paxos_net::{Bridge, BridgeError, BridgeOptions};
 //! # use std::{collections::BTreeMap, sync::Arc};
-//! # fn start(life: u64, own_actors: Routes) -> Result<Bridge, BridgeError> {
+//! # fn start(life: u64, layout: u64, actors: Routes) -> Result<Bridge, BridgeError> {
 //! let me = MemberId { node: NodeId(1), incarnation: Incarnation(0x5eed) };
 //! let peers = BTreeMap::from([(NodeId(2), "10.0.0.2:2580".to_owned())]);
 //! let listen = ([127, 0, 0, 1], 2580).into();
-//! let mut bridge = Bridge::bind(BridgeOptions::new(me, life, listen, peers))?;
-//! let routes = Arc::new(bridge.routes(own_actors));
+//! let mut bridge = Bridge::bind(BridgeOptions::new(me, life, listen, layout, peers))?;
+//! let routes = Arc::new(bridge.routes(actors));
 //! bridge.accept(Arc::clone(&routes));
 //! # Ok(bridge)
 //! # }

@@ -23,6 +23,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
+/// Attempts to connect that fail before it is worth a line in the log: some seconds of them.
+const FAILURES_MIN: u64 = 8;
+
 /// The link to one peer. Its mailbox takes the mail for every role there.
 #[derive(Debug)]
 pub struct Link {
@@ -32,6 +35,8 @@ pub struct Link {
     out: FrameWriter,
     connection: Option<Connection>,
     connects: u64,
+    /// Attempts to connect that failed in a row.
+    failures: u64,
     backoff: Duration,
 }
 
@@ -93,6 +98,7 @@ impl Link {
             backoff: shared.options.patience.backoff_min,
             connection: None,
             connects: 0,
+            failures: 0,
             shared,
             node,
             address,
@@ -115,6 +121,7 @@ impl Link {
         self.shared.counters.add(Count::Connects, 1);
         self.shared.counters.add(Count::Reconnects, u64::from(self.connects > 0));
         self.connects += 1;
+        self.failures = 0;
         self.out.reset();
         let pump = Pump::new(stream, self.shared.options.patience.ping);
         let pump = ctx.spawn(pump.map(|cut, link: &mut Link, ctx| link.lost(cut, ctx)));
@@ -153,8 +160,14 @@ impl Link {
                 self.backoff = self.shared.options.patience.backoff_max;
             }
             error => {
-                let (peer, address) = (self.node, &self.address);
-                tracing::debug!(%peer, address, %error, "cannot connect to peer");
+                self.failures += 1;
+                let (peer, address, times) = (self.node, &self.address, self.failures);
+                // Nodes that start together miss each other at first.
+                if times >= FAILURES_MIN && times.is_power_of_two() {
+                    tracing::warn!(%peer, address, %error, times, "cannot connect to peer yet");
+                } else {
+                    tracing::debug!(%peer, address, %error, "cannot connect to peer");
+                }
             }
         }
         self.retry(ctx);

@@ -6,8 +6,8 @@
 
 use paxos_core::quorum::ACCEPTORS_MAX;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Configuration, Entries, Entry, LearnerMsg,
-    Packet, ProposerMsg, Refused, Reply, SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Configuration, Entries, Entry,
+    LearnerMsg, Packet, ProposerMsg, Reply, SessionId, Slot, SlotRange, Vote,
 };
 use thiserror::Error;
 
@@ -153,9 +153,11 @@ fn client(msg: &ClientMsg) -> Result<(), Unsound> {
         }
         ClientMsg::Busy { refused, retry_after_ms } => {
             items(refused.len())?;
-            refused.iter().try_for_each(|refused| match refused {
-                Refused::Register { .. } => Ok(()),
-                Refused::Run { session: s, sequence: n } => session(*s).and_then(|()| sequence(*n)),
+            refused.iter().try_for_each(|command| match command {
+                CommandName::Register { .. } => Ok(()),
+                CommandName::Run { session: s, sequence: n } => {
+                    session(*s).and_then(|()| sequence(*n))
+                }
             })?;
             retry_after(*retry_after_ms)
         }

@@ -83,16 +83,10 @@ impl<S: StateMachine> NodeBuilder<S> {
         self
     }
 
-    /// The life of its roles. It must be another at each start: two lives that are the same own
-    /// the same ballots.
+    /// The life of its roles, and of its links where it has any. It must be another at each start:
+    /// two lives that are the same own the same ballots.
     pub fn life(mut self, life: u64) -> NodeBuilder<S> {
         self.life = life;
-        self
-    }
-
-    /// What timeouts are spread by.
-    pub fn seed(mut self, seed: u64) -> NodeBuilder<S> {
-        self.seed = seed;
         self
     }
 

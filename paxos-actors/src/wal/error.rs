@@ -8,8 +8,8 @@ use thiserror::Error;
 
 /// What to do with a data directory that cannot be trusted.
 const WAY_OUT: &str = "this node stays down, because it might forget a promise or a vote; bring \
-                       the file back as it was, or replace the node by a new member with an empty \
-                       data directory";
+                       the file back as it was. If it is lost, so is this node: the others go on \
+                       without it, as long as a majority of the first nodes is left";
 
 /// Why a log cannot be opened, or cannot go on.
 #[derive(Debug, Error)]

@@ -7,8 +7,8 @@ use paxos_actors::ending::NodeEnd;
 use paxos_actors::submit::ClientHandle;
 use paxos_actors::wal::{MemoryDisk, Wal, WalOptions};
 use paxos_core::{
-    Feed, Incarnation, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName, Slot,
-    Timing,
+    Feed, Incarnation, Kind, Layout, LearnerStatus, NodeId, Outcome, Quorums, Record, RoleName,
+    Slot, StanceName, Timing,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 fn builder(nodes: u64) -> ClusterBuilder<Tally> {
     let timing = Timing::new(10, 100).expect("sound");
-    Cluster::builder(nodes).expect("sound").timing(timing).state(|_| Tally::default())
+    Cluster::builder(nodes, |_| Tally::default()).expect("sound").timing(timing)
 }
 
 async fn start(nodes: u64) -> Cluster<Tally> {
@@ -119,7 +119,8 @@ async fn the_cluster_goes_on_without_its_leader_and_takes_it_back() {
     write_all(&client, keys("before", 50)).await;
     let first = leader(&cluster).await;
     cluster.kill(first).await.expect("runs");
-    assert!(matches!(cluster.kill(first).await, Err(ClusterError::Unknown(_))));
+    assert!(matches!(cluster.kill(first).await, Err(ClusterError::NotRunning(_))));
+    assert!(matches!(cluster.kill(NodeId(9)).await, Err(ClusterError::Unknown(_))));
     write_all(&client, keys("without", 50)).await;
     assert_ne!(leader(&cluster).await, first);
     cluster.restart(first).await.expect("can start");
@@ -226,7 +227,7 @@ async fn a_leader_that_is_cut_off_is_replaced_and_catches_up() {
     write_all(&client, keys("without", 20)).await;
     eventually("the one cut off leads no more", async || {
         let status = cluster.status().await;
-        (status[&first].proposer.as_ref()?.stance != "lead").then_some(())
+        (status[&first].proposer.as_ref()?.stance != StanceName::Lead).then_some(())
     })
     .await;
     cluster.heal().await;
@@ -266,7 +267,7 @@ async fn status_tells_of_every_role() {
         assert!(status.learner.expect("has one").applied_below > Slot::ZERO);
         let shell = status.shells[&RoleName::Acceptor];
         assert!(shell.running && shell.appended > 0 && shell.appended == shell.durable);
-        assert!(status.counts.posted["accepted"] > 0);
+        assert!(status.counts.posted[&Kind::Accepted] > 0);
     }
 }
 
@@ -280,7 +281,7 @@ async fn roles_on_nodes_of_their_own_find_each_other() {
         quorums: Quorums::majority(3).expect("sound"),
         window: Layout::WINDOW,
     };
-    let cluster = Cluster::with_layout(layout).state(|_| Tally::default()).start().await;
+    let cluster = Cluster::with_layout(layout, |_| Tally::default()).start().await;
     let mut cluster = cluster.expect("can start");
     let client = client(&mut cluster).await;
     write_all(&client, keys("k", 20)).await;

@@ -5,7 +5,9 @@ use actix::prelude::*;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{LayoutError, Node, NodeBuilder, NodeError};
 use paxos_actors::{LogEvent, Posted, Routes};
-use paxos_core::{Ballot, Feed, Layout, NodeId, Outgoing, ProposerMsg, Quorums, Record, RoleName};
+use paxos_core::{
+    Ballot, Feed, Kind, Layout, NodeId, Outgoing, ProposerMsg, Quorums, Record, RoleName,
+};
 use std::sync::Arc;
 
 fn layout(nodes: u64) -> Layout {
@@ -72,10 +74,10 @@ async fn a_node_posts_through_the_base_table_and_to_itself() {
         || Outgoing { to: NodeId(1), packet: ProposerMsg::Leading { ballot: Ballot::ZERO }.into() };
     assert_eq!(routes.post(ME, leading()), Posted::Queued);
     let before = node.status().await.counts;
-    assert_eq!(before.posted["leading"], 1);
+    assert_eq!(before.posted[&Kind::Leading], 1);
     node.set_routes(Routes::new()).await;
     assert_eq!(node.routes().post(ME, leading()), Posted::Queued);
-    assert_eq!(node.status().await.counts.posted["leading"], 2, "counts go on");
+    assert_eq!(node.status().await.counts.posted[&Kind::Leading], 2, "counts go on");
 }
 
 #[actix::test]

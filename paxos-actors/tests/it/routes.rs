@@ -3,7 +3,7 @@
 use crate::support::*;
 use actix::prelude::*;
 use paxos_actors::{Posted, Routes};
-use paxos_core::{Ballot, ClientMsg, NodeId, Outgoing, ProposerMsg};
+use paxos_core::{Ballot, ClientMsg, Kind, NodeId, Outgoing, ProposerMsg};
 
 fn hint(n: u64) -> Outgoing {
     Outgoing { to: SINK, packet: ClientMsg::LeaderHint { leader: NodeId(n) }.into() }
@@ -18,7 +18,7 @@ async fn mail_reaches_the_role_that_its_packet_names() {
     assert_eq!(routes.post(ME, Outgoing { to: SINK, packet }), Posted::Unreachable);
     assert_eq!(sink.send(Seen).await.expect("alive"), [1]);
     let counts = routes.counts();
-    assert_eq!((counts.posted["leader_hint"], counts.full, counts.unreachable), (1, 0, 1));
+    assert_eq!((counts.posted[&Kind::LeaderHint], counts.full, counts.unreachable), (1, 0, 1));
 }
 
 #[actix::test]
@@ -53,5 +53,5 @@ async fn a_table_that_replaces_another_goes_on_counting() {
     let routes = Routes::new().replacing(&former);
     assert_eq!(routes.post(ME, hint(2)), Posted::Unreachable);
     let counts = routes.counts();
-    assert_eq!((counts.posted["leader_hint"], counts.unreachable), (1, 1));
+    assert_eq!((counts.posted[&Kind::LeaderHint], counts.unreachable), (1, 1));
 }

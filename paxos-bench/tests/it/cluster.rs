@@ -84,7 +84,7 @@ impl Cluster {
         let observer = wait_for("a node that answers", async || {
             KvClient::connect(cluster.endpoints()).await.ok()
         });
-        let observer = observer.await.with_deadline(Duration::from_millis(500));
+        let observer = observer.await.timeout(Duration::from_millis(500));
         cluster.observer = Some(observer);
         cluster.leader().await;
         cluster
@@ -196,7 +196,7 @@ impl Cluster {
 
 /// A client whose calls outlast every election and restart of these tests.
 pub async fn patient(endpoints: Vec<String>) -> KvClient {
-    KvClient::connect(endpoints).await.unwrap().with_deadline(PATIENCE)
+    KvClient::connect(endpoints).await.unwrap().timeout(PATIENCE)
 }
 
 impl Drop for Cluster {

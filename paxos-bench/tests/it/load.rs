@@ -34,6 +34,44 @@ async fn load_prints_one_line_of_json_and_its_progress() {
     assert_eq!(report["write_us"]["p50"], Value::Null);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_loop_sends_all_that_is_due_or_says_what_it_refused() {
+    let cluster = Cluster::start().await;
+    let endpoints = cluster.endpoints().join(",");
+    let run = load(&endpoints, &["--rate", "200", "--keys", "10"]);
+    let progress = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{progress}");
+    assert!(progress.starts_with("200 requests per second in an open loop over 4"), "{progress}");
+    assert!(progress.lines().skip(1).all(|line| line.ends_with(" open")), "{progress}");
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let open = &report["open_loop"];
+    assert_eq!((&open["rate_per_s"], &open["due"]), (&200.into(), &200.into()), "{report}");
+    assert_eq!((&open["refused"], &report["errors"]), (&0.into(), &0.into()), "{report}");
+    assert!(report["ops_per_s"].as_f64().unwrap() <= 200.0, "{report}");
+
+    // More is due than can be sent one at a time: the rest has failed, and was not delayed.
+    let run = load(&endpoints, &["--rate", "500000", "--in-flight", "1"]);
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let refused = report["open_loop"]["refused"].as_u64().unwrap();
+    assert!(refused > 0 && report["errors"].as_u64().unwrap() >= refused, "{report}");
+    assert_eq!(report["open_loop"]["due"], 500_000, "{report}");
+}
+
+#[test]
+fn without_another_store_a_comparison_is_skipped_loudly() {
+    let compare = |more: &[&str]| {
+        let mut compare = Command::new(env!("CARGO_BIN_EXE_paxos-bench"));
+        compare.args(["compare", "--json"]).args(more).env("PATH", "").output().unwrap()
+    };
+    let run = compare(&[]);
+    assert!(run.status.success(), "{run:?}");
+    assert!(run.stderr.starts_with(b"SKIPPED"), "{run:?}");
+    let skipped: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert!(skipped["skipped"].is_string(), "{skipped}");
+    let run = compare(&["--check", "1"]);
+    assert_eq!(run.status.code(), Some(3), "nothing was checked: {run:?}");
+}
+
 #[test]
 fn load_without_a_cluster_fails() {
     let run = load("127.0.0.1:1", &[]);

@@ -3,8 +3,8 @@
 use super::ProposerOptions;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{Configuration, Now};
-use crate::entry::{Body, Command, Entry};
-use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, Refused};
+use crate::entry::{Command, CommandName, Entry};
+use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg};
 use crate::quorum::AcceptorSet;
 use crate::rng::{Rng, mix};
 use crate::role::{NoRecord, Output};
@@ -118,15 +118,11 @@ impl Common {
 
     /// Queues commands for the next entry. What does not fit is refused before any state changed.
     pub(super) fn enqueue(&mut self, commands: Vec<Command>, out: &mut Output<NoRecord>) {
-        let mut refused: BTreeMap<NodeId, Vec<Refused>> = BTreeMap::new();
+        let mut refused: BTreeMap<NodeId, Vec<CommandName>> = BTreeMap::new();
         for command in commands {
             let weight = command.weight();
             if self.queue_bytes + weight > self.options.limits.queue_bytes_max {
-                let which = match command.body {
-                    Body::Register { nonce } => Refused::Register { nonce },
-                    Body::Run { session, sequence, .. } => Refused::Run { session, sequence },
-                };
-                refused.entry(command.client).or_default().push(which);
+                refused.entry(command.client).or_default().push(command.name());
             } else {
                 self.queue_bytes += weight;
                 self.queue.push_back(command);

@@ -45,7 +45,12 @@ pub(super) enum Ask {
     /// Run a query.
     Read(Call),
     /// Ask every node for its status.
-    Status { deadline: Duration, reply: oneshot::Sender<Vec<EndpointStatus>> },
+    Status {
+        timeout: Duration,
+        reply: oneshot::Sender<Vec<EndpointStatus>>,
+        /// Given back when all have answered, or have not in time.
+        room: OwnedSemaphorePermit,
+    },
 }
 
 /// A call and who waits for it.
@@ -165,9 +170,13 @@ impl Engine {
                 self.connecting.push(reply);
                 self.dial(0);
             }
-            Ask::Status { deadline, reply } => {
+            Ask::Status { timeout, reply, room } => {
                 let addresses = self.endpoints.iter().map(|endpoint| endpoint.address.clone());
-                tokio::spawn(ask_all(addresses.collect(), deadline, reply));
+                let asking = ask_all(addresses.collect(), timeout, reply);
+                tokio::spawn(async move {
+                    asking.await;
+                    drop(room);
+                });
             }
         }
     }
@@ -368,13 +377,13 @@ fn answer(call: Call, result: Result<Bytes, KvError>) {
 
 async fn ask_all(
     addresses: Vec<String>,
-    deadline: Duration,
+    timeout: Duration,
     reply: oneshot::Sender<Vec<EndpointStatus>>,
 ) {
     let mut asking = JoinSet::new();
     for (place, endpoint) in addresses.into_iter().enumerate() {
         asking.spawn(async move {
-            let status = link::status(&endpoint, deadline).await;
+            let status = link::status(&endpoint, timeout).await;
             let status = status.map_err(|error| error.to_string());
             (place, EndpointStatus { endpoint, status })
         });

@@ -80,7 +80,7 @@ pub(super) async fn run(
 }
 
 /// Asks a node for its status, on a connection of its own.
-pub(super) async fn status(address: &str, deadline: Duration) -> Result<Box<Status>, LinkError> {
+pub(super) async fn status(address: &str, within: Duration) -> Result<Box<Status>, LinkError> {
     let ask = async {
         let mut connection = Connection::open(address).await?;
         connection.writer.push(REQUEST, &Request::Status)?;
@@ -91,7 +91,7 @@ pub(super) async fn status(address: &str, deadline: Duration) -> Result<Box<Stat
             _ => Err(LinkError::Unexpected),
         }
     };
-    timeout(deadline, ask).await.unwrap_or(Err(LinkError::Silent))
+    timeout(within, ask).await.unwrap_or(Err(LinkError::Silent))
 }
 
 impl Connection {

@@ -25,6 +25,13 @@ const HELLO_DEADLINE: Duration = Duration::from_secs(5);
 /// A client has said hello before it has sent more bytes than this.
 const HELLO_BYTES_MAX: usize = 1024;
 
+/// A request that has begun must be complete within this time.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A connection on which nothing is said for so long is closed; a client dials again when it has
+/// something to say.
+const IDLE_DEADLINE: Duration = Duration::from_secs(600);
+
 /// A client must take some of what waits for it within this time.
 const STALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -33,6 +40,9 @@ const OUTBOUND_BYTES_HIGH: usize = 4 << 20;
 
 /// A connection for which more bytes than this wait is cut.
 const OUTBOUND_BYTES_MAX: usize = 64 << 20;
+
+/// A registration that was refused may be sent again after this many milliseconds.
+const REGISTER_AFTER_MS: u64 = 10_000;
 
 /// A refused request may be sent again after this many milliseconds.
 const RETRY_AFTER_MS: u64 = 50;
@@ -59,6 +69,10 @@ enum End {
     Stopping,
     #[error("the client does not take its answers")]
     Slow,
+    #[error("nothing was said for {} s", IDLE_DEADLINE.as_secs())]
+    Idle,
+    #[error("the client did not finish its request within {} s", REQUEST_DEADLINE.as_secs())]
+    Unfinished,
     #[error("the client did not say hello within {} s", HELLO_DEADLINE.as_secs())]
     Silent,
     #[error("the client speaks version {0} of the protocol, this node version {VERSION}")]
@@ -97,7 +111,7 @@ pub(super) async fn run(
     connection.part(&end);
     let counters = &back.shared.counters;
     let times = match end {
-        End::Closed | End::Stopping | End::Io(_) => {
+        End::Closed | End::Stopping | End::Idle | End::Io(_) => {
             return tracing::debug!(%address, reason = %end, "client left");
         }
         End::Slow => count(&counters.slow),
@@ -145,6 +159,8 @@ impl Connection<'_> {
         // A client may have said more behind its hello.
         self.take()?;
         let mut progress_at = Instant::now();
+        // Since when the client has said nothing, or has been about to finish a request.
+        let mut heard_at = Instant::now();
         loop {
             if self.write()? {
                 progress_at = Instant::now();
@@ -159,16 +175,25 @@ impl Connection<'_> {
             if waiting == 0 {
                 progress_at = Instant::now();
             }
+            let unfinished = self.reader.is_within_frame();
             tokio::select! {
                 () = self.outbound.wake.notified() => {}
                 ready = self.stream.writable(), if waiting > 0 => ready?,
                 ready = self.stream.readable(), if waiting < OUTBOUND_BYTES_HIGH => {
                     ready?;
                     self.read()?;
-                    self.take()?;
+                    if self.take()? || !unfinished {
+                        heard_at = Instant::now();
+                    }
                 }
                 () = sleep_until(progress_at + STALL_DEADLINE), if waiting > 0 => {
                     return Err(End::Slow);
+                }
+                () = sleep_until(heard_at + REQUEST_DEADLINE), if unfinished => {
+                    return Err(End::Unfinished);
+                }
+                () = sleep_until(heard_at + IDLE_DEADLINE), if waiting == 0 => {
+                    return Err(End::Idle);
                 }
             }
         }
@@ -192,11 +217,13 @@ impl Connection<'_> {
         }
     }
 
-    /// Takes every request that has arrived whole. The commands of a chunk go to the proposer in
-    /// one message.
-    fn take(&mut self) -> Result<(), End> {
+    /// Takes every request that has arrived whole; whether there was any. The commands of a chunk
+    /// go to the proposer in one message.
+    fn take(&mut self) -> Result<bool, End> {
         let mut commands = Vec::new();
+        let mut took = false;
         while let Some(request) = self.next()? {
+            took = true;
             match request {
                 Request::Propose(proposed) => {
                     validate::commands(&proposed)?;
@@ -208,7 +235,7 @@ impl Connection<'_> {
             }
         }
         self.propose(commands);
-        Ok(())
+        Ok(took)
     }
 
     /// The door: what is over a limit is answered here and goes no further.
@@ -223,6 +250,12 @@ impl Connection<'_> {
             shared.send(self.id, ClientMsg::Reply { session, sequence, reply });
             return None;
         }
+        if !shared.desk.borrow_mut().admits(paxos_actors::clock::now(), self.id, &command) {
+            let (refused, retry_after_ms) = (vec![command.name()], REGISTER_AFTER_MS);
+            count(&shared.counters.busy);
+            shared.send(self.id, ClientMsg::Busy { refused, retry_after_ms });
+            return None;
+        }
         command.client = shared.me.node;
         command.learner = shared.me.node;
         shared.desk.borrow_mut().proposed(self.id, &command);
@@ -234,7 +267,7 @@ impl Connection<'_> {
             return;
         }
         let shared = &self.back.shared;
-        let refused = commands.iter().map(refusal).collect();
+        let refused = commands.iter().map(Command::name).collect();
         let packet = ProposerMsg::Propose { commands, hops: 0 }.into();
         let mail = Outgoing { to: shared.me.node, packet };
         if self.back.routes.post(shared.me, mail) != Posted::Queued {
@@ -302,11 +335,14 @@ impl Connection<'_> {
     /// The last words, as far as the socket takes them.
     fn part(&self, end: &End) {
         let refused = match end {
-            End::Closed | End::Stopping | End::Slow | End::Io(_) => return,
+            End::Closed | End::Stopping | End::Slow | End::Idle | End::Io(_) => return,
             End::Version(_) => Refused::Version(VERSION),
-            End::Silent | End::Kind(_) | End::Turn | End::Frame(_) | End::Unsound(_) => {
-                Refused::Unreadable(end.to_string())
-            }
+            End::Silent
+            | End::Unfinished
+            | End::Kind(_)
+            | End::Turn
+            | End::Frame(_)
+            | End::Unsound(_) => Refused::Unreadable(end.to_string()),
         };
         self.outbound.push(&Response::Refused(refused));
         let _: Result<bool, End> = self.write();
@@ -349,11 +385,4 @@ impl Outbound {
 
 fn frame_max(back: &Back) -> usize {
     back.shared.limits.client_frame_bytes_max
-}
-
-fn refusal(command: &Command) -> paxos_core::Refused {
-    match &command.body {
-        Body::Register { nonce } => paxos_core::Refused::Register { nonce: *nonce },
-        &Body::Run { session, sequence, .. } => paxos_core::Refused::Run { session, sequence },
-    }
 }

@@ -1,6 +1,6 @@
 //! Who waits for what at the client port. Pure: messages in, messages for connections out.
 
-use paxos_core::{Body, ClientMsg, Command, NodeId, Now, Refused, SessionId};
+use paxos_core::{Body, ClientMsg, Command, CommandName, NodeId, Now, SessionId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// Sessions that one connection may speak for; the one named first is forgotten for another.
@@ -8,6 +8,10 @@ const SESSIONS_MAX: usize = 64;
 
 /// Registrations that one connection may have open; the oldest is forgotten for another.
 const REGISTRATIONS_MAX: usize = 64;
+
+/// A connection may register [`REGISTRATIONS_MAX`] sessions in this time: else a few could take all
+/// that the cluster keeps.
+const REGISTRATIONS_US: u64 = 60_000_000;
 
 /// Reads that one connection may have open; the oldest is forgotten for another. Twice what a
 /// client has open, for those that it asks again.
@@ -36,6 +40,8 @@ pub(super) struct Desk {
 struct Seat {
     sessions: VecDeque<SessionId>,
     registrations: VecDeque<u64>,
+    /// Registrations since some time; none: there were none.
+    registered: Option<(Now, usize)>,
     reads: BTreeSet<u64>,
     proposed: bool,
     hinted: Option<(NodeId, Now)>,
@@ -67,6 +73,16 @@ impl Desk {
         for read in seat.reads {
             self.reads.remove(&read);
         }
+    }
+
+    /// Whether this connection may ask for `command` now.
+    pub(super) fn admits(&mut self, now: Now, connection: ConnectionId, command: &Command) -> bool {
+        let Body::Register { .. } = command.body else { return true };
+        let Some(seat) = self.connections.get_mut(&connection) else { return false };
+        let recent = seat.registered.filter(|(since, _)| now.since(*since) < REGISTRATIONS_US);
+        let (since, count) = recent.unwrap_or((now, 0));
+        seat.registered = Some((since, count + 1));
+        count < REGISTRATIONS_MAX
     }
 
     /// The reply to `command` is for this connection.
@@ -169,15 +185,15 @@ impl Desk {
         Some((connection, id))
     }
 
-    fn sort(&self, refused: Vec<Refused>) -> BTreeMap<ConnectionId, Vec<Refused>> {
-        let mut sorted: BTreeMap<ConnectionId, Vec<Refused>> = BTreeMap::new();
-        for refused in refused {
-            let connection = match &refused {
-                Refused::Register { nonce } => self.registrations.get(nonce),
-                Refused::Run { session, .. } => self.sessions.get(session),
+    fn sort(&self, refused: Vec<CommandName>) -> BTreeMap<ConnectionId, Vec<CommandName>> {
+        let mut sorted: BTreeMap<ConnectionId, Vec<CommandName>> = BTreeMap::new();
+        for command in refused {
+            let connection = match &command {
+                CommandName::Register { nonce } => self.registrations.get(nonce),
+                CommandName::Run { session, .. } => self.sessions.get(session),
             };
             if let Some(&connection) = connection {
-                sorted.entry(connection).or_default().push(refused);
+                sorted.entry(connection).or_default().push(command);
             }
         }
         sorted
@@ -259,12 +275,13 @@ mod tests {
         desk.proposed(b, &run(2, 0));
         let body = Body::Register { nonce: 9 };
         desk.proposed(b, &Command { client: NodeId(1), learner: NodeId(1), body });
-        let refused = |slot| Refused::Run { session: session(slot), sequence: 0 };
+        let refused = |slot| CommandName::Run { session: session(slot), sequence: 0 };
         let busy = |refused| ClientMsg::Busy { refused, retry_after_ms: 5 };
-        let all = busy(vec![refused(1), refused(2), refused(3), Refused::Register { nonce: 9 }]);
+        let all =
+            busy(vec![refused(1), refused(2), refused(3), CommandName::Register { nonce: 9 }]);
         let expected = [
             (a, busy(vec![refused(1)])),
-            (b, busy(vec![refused(2), Refused::Register { nonce: 9 }])),
+            (b, busy(vec![refused(2), CommandName::Register { nonce: 9 }])),
         ];
         assert_eq!(sent(&mut desk, all), expected);
     }
@@ -280,6 +297,20 @@ mod tests {
         assert_eq!(sent(&mut desk, hint(2)), []);
         desk.proposed(a, &run(1, 2));
         assert_eq!(sent(&mut desk, hint(3)), [(a, hint(3))]);
+    }
+
+    #[test]
+    fn a_connection_registers_so_many_sessions_in_a_minute() {
+        let mut desk = Desk::default();
+        let a = desk.enter();
+        let body = Body::Register { nonce: 1 };
+        let register = Command { client: NodeId(1), learner: NodeId(1), body };
+        let admitted =
+            |desk: &mut Desk, now| (0..1000).filter(|_| desk.admits(now, a, &register)).count();
+        assert_eq!(admitted(&mut desk, NOW), REGISTRATIONS_MAX);
+        assert_eq!(admitted(&mut desk, NOW.plus(REGISTRATIONS_US - 1)), 0);
+        assert_eq!(admitted(&mut desk, NOW.plus(REGISTRATIONS_US)), REGISTRATIONS_MAX);
+        assert!(desk.admits(NOW, a, &run(1, 0)), "commands of a session are no registrations");
     }
 
     #[test]

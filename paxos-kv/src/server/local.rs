@@ -31,7 +31,8 @@ impl LocalCluster {
         for (&node, &listen) in nodes.iter().zip(&options.listen_client) {
             let log = open_log(&options.data_dir.join(format!("node-{node}")), node)?;
             let (layout, timing) = (layout.clone(), options.timing);
-            cores.push(Core::start(log, layout, timing, Routes::new(), listen).await?);
+            let (life, base) = (rand::random(), Routes::new());
+            cores.push(Core::start(log, life, layout, timing, base, listen).await?);
         }
         for place in 0..cores.len() {
             let me = &cores[place];

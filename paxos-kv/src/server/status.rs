@@ -3,65 +3,66 @@
 use super::Links;
 use crate::store::Store;
 use crate::wire::{Counters, Status};
-use actix::Addr;
-use paxos_actors::Routes;
-use paxos_actors::control::{Inspect, Report};
-use paxos_actors::node::Node;
-use paxos_actors::role_actor::{AcceptorActor, Hosted, LearnerActor, ProposerActor, RoleActor};
+use paxos_actors::node::{NodeStatus, NodeView};
 use paxos_actors::wal;
-use paxos_core::{Learner, MemberId};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-/// Looks into the roles of a node.
-#[derive(Clone)]
+/// Puts together what a node tells from what its roles, its log and its links tell.
+#[derive(Clone, Debug)]
 pub(super) struct Inspector {
-    me: MemberId,
-    acceptor: Option<Addr<AcceptorActor>>,
-    proposer: Option<Addr<ProposerActor>>,
-    learner: Option<Addr<LearnerActor<Store>>>,
-    routes: Arc<Routes>,
-    log: Arc<wal::Counters>,
-    links: Option<Links>,
+    pub(super) node: NodeView<Store>,
+    pub(super) log: Arc<wal::Counters>,
+    pub(super) links: Option<Links>,
 }
 
 impl Inspector {
-    pub(super) fn new(
-        node: &Node<Store>,
-        log: Arc<wal::Counters>,
-        links: Option<Links>,
-    ) -> Inspector {
-        Inspector {
-            me: node.me(),
-            acceptor: node.acceptor().cloned(),
-            proposer: node.proposer().cloned(),
-            learner: node.learner().cloned(),
-            routes: node.routes(),
-            log,
-            links,
-        }
-    }
-
     /// What the node tells; what a role that has ended would tell is left out.
     pub(super) async fn status(&self) -> Status {
-        let mut status = Status { node: self.me.node.0, ..Status::default() };
-        status.counters = self.counters();
-        self.ask_proposer(&mut status).await;
-        self.ask_acceptor(&mut status).await;
-        self.ask_learner(&mut status).await;
+        let (node, store) = tokio::join!(
+            self.node.status(),
+            self.node.state(|store: &Store| (store.revision(), store.len()))
+        );
+        let mut status = Status { node: node.me.node.0, ..Status::default() };
+        status.counters = self.counters(&node);
+        (status.revision, status.keys) = store.unwrap_or_default();
+        if let Some(proposer) = node.proposer {
+            status.roles.push("proposer".to_owned());
+            status.stance = proposer.stance.to_string();
+            status.ballot = proposer.ballot.to_string();
+            status.leader = proposer.leader.map(|node| node.0);
+            status.chosen_below = status.chosen_below.max(proposer.chosen_below.0);
+        }
+        if let Some(acceptor) = node.acceptor {
+            status.roles.push("acceptor".to_owned());
+            status.promised = acceptor.promised.to_string();
+            status.awaited = acceptor.awaited.iter().map(|node| node.0).collect();
+            status.cluster = acceptor.cluster.filter(|_| acceptor.formed).map(|id| id.to_string());
+            status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
+        }
+        if let Some(learner) = node.learner {
+            status.roles.push("learner".to_owned());
+            status.chosen_below = status.chosen_below.max(learner.chosen_below.0);
+            status.applied_below = learner.applied_below.0;
+            status.digest = format!("{:016x}", learner.digest);
+            status.log_time_ms = learner.log_time_ms;
+            status.sessions = learner.sessions;
+        }
         status
     }
 
-    fn counters(&self) -> Counters {
-        let (log, counts) = (self.log.read(), self.routes.counts());
+    fn counters(&self, node: &NodeStatus) -> Counters {
+        let (log, counts) = (self.log.read(), &node.counts);
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
+        let messages = counts.posted.iter().filter(|&(_, &n)| n > 0);
+        let dropped = node.shells.values().map(|shell| shell.dropped);
+        let dropped: u64 = dropped.map(|dropped| dropped.not_running + dropped.overload).sum();
         Counters {
             fsyncs: log.fsyncs,
             records: log.records,
-            elections: 0,
-            drops: counts.full + counts.unreachable,
-            messages: counts.posted.into_iter().filter(|&(_, n)| n > 0).map(named).collect(),
+            campaigns: node.proposer.as_ref().map_or(0, |proposer| proposer.campaigns),
+            drops: counts.full + counts.unreachable + dropped,
+            messages: messages.map(|(kind, &n)| named((kind.name(), n))).collect(),
             log: [
                 ("frames", log.frames),
                 ("bytes", log.bytes),
@@ -73,46 +74,6 @@ impl Inspector {
             links: self.links.as_ref().map(Links::read).unwrap_or_default(),
             clients: Default::default(),
         }
-    }
-
-    async fn ask_proposer(&self, status: &mut Status) {
-        let Some(actor) = &self.proposer else { return };
-        let look = Inspect::new(|role: &paxos_core::Proposer| role.status());
-        let Ok(proposer) = actor.send(look).await else { return };
-        status.roles.push("proposer".to_owned());
-        status.stance = proposer.stance.to_owned();
-        status.ballot = proposer.ballot.to_string();
-        status.leader = proposer.leader.map(|node| node.0);
-        status.chosen_below = status.chosen_below.max(proposer.chosen_below.0);
-        status.counters.elections = proposer.campaigns;
-        status.counters.drops += dropped(actor).await;
-    }
-
-    async fn ask_acceptor(&self, status: &mut Status) {
-        let Some(actor) = &self.acceptor else { return };
-        let look = Inspect::new(|role: &paxos_core::Acceptor| role.status());
-        let Ok(acceptor) = actor.send(look).await else { return };
-        status.roles.push("acceptor".to_owned());
-        status.promised = acceptor.promised.to_string();
-        status.cluster = acceptor.cluster.filter(|_| acceptor.formed).map(|id| id.to_string());
-        status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
-        status.counters.drops += dropped(actor).await;
-    }
-
-    async fn ask_learner(&self, status: &mut Status) {
-        let Some(actor) = &self.learner else { return };
-        let look = Inspect::new(|role: &Learner<Store>| {
-            (role.status(), role.state().revision(), role.state().len())
-        });
-        let Ok((learner, revision, keys)) = actor.send(look).await else { return };
-        status.roles.push("learner".to_owned());
-        status.chosen_below = status.chosen_below.max(learner.chosen_below.0);
-        status.applied_below = learner.applied_below.0;
-        status.digest = format!("{:016x}", learner.digest);
-        status.log_time_ms = learner.log_time_ms;
-        status.sessions = learner.sessions;
-        (status.revision, status.keys) = (revision, keys);
-        status.counters.drops += dropped(actor).await;
     }
 }
 
@@ -130,18 +91,5 @@ impl Links {
         }
         read.insert("round_trip_us_max".to_owned(), max_us);
         read
-    }
-}
-
-impl fmt::Debug for Inspector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inspector({})", self.me)
-    }
-}
-
-async fn dropped<R: Hosted>(actor: &Addr<RoleActor<R>>) -> u64 {
-    match actor.send(Report).await {
-        Ok(shell) => shell.dropped.not_running + shell.dropped.overload,
-        Err(_) => 0,
     }
 }

@@ -6,6 +6,7 @@ mod config;
 mod dev;
 #[path = "../../../paxos-actors/tests/it/golden.rs"]
 mod golden;
+mod initial_cluster;
 mod op;
 mod process;
 mod store;

@@ -3,7 +3,9 @@
 use crate::golden::{Golden, Vector};
 use bytes::Bytes;
 use paxos_actors::codec;
-use paxos_core::{Body, ClientMsg, Command, Incarnation, MemberId, NodeId, Reply, SessionId, Slot};
+use paxos_core::{
+    Body, ClientMsg, Command, CommandName, Incarnation, MemberId, NodeId, Reply, SessionId, Slot,
+};
 use paxos_kv::op::{Meta, Op, OpResult, Query, QueryResult};
 use paxos_kv::wire::{REQUEST, RESPONSE, Refused, Request, Response, Status, VERSION};
 use paxos_kv::{KeyValue, Limit};
@@ -42,8 +44,8 @@ fn responses() -> Vec<Response> {
     let node = MemberId { node: NodeId(2), incarnation: Incarnation(200) };
     let reply = |reply| ClientMsg::Reply { session: SESSION, sequence: 6, reply };
     let found = Some(KeyValue { key: bytes("key"), value: bytes("value"), meta: META });
-    let run = paxos_core::Refused::Run { session: SESSION, sequence: 6 };
-    let register = paxos_core::Refused::Register { nonce: 77 };
+    let run = CommandName::Run { session: SESSION, sequence: 6 };
+    let register = CommandName::Register { nonce: 77 };
     let to_client = [
         ClientMsg::Registered { nonce: 77, session: SESSION },
         ClientMsg::NotRegistered { nonce: 77 },

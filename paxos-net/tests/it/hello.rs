@@ -18,6 +18,7 @@ fn fresh() -> Identity {
         me: member(2),
         life: 22,
         peers: [NodeId(1), NodeId(3)].into(),
+        layout: 9,
         cluster: None,
         members: Vec::new(),
     }
@@ -31,7 +32,7 @@ fn formed() -> Identity {
 
 fn hello(cluster: Option<u64>, from: MemberId, to: u64) -> Hello {
     let cluster = cluster.map(ClusterId);
-    Hello { cluster, from, life: 11, to: NodeId(to), nonce: 5 }
+    Hello { cluster, layout: 9, from, life: 11, to: NodeId(to), nonce: 5 }
 }
 
 /// The notes of a handshake, in their order, and every way to refuse.
@@ -49,6 +50,7 @@ fn golden_handshake() {
         Refusal::WrongCluster { known: ClusterId(7) },
         Refusal::NotAMember { known },
         Refusal::Replayed,
+        Refusal::OtherLayout,
     ];
     let mut notes = vec![
         Note::Hello(hello(None, member(1), 2)),
@@ -81,6 +83,10 @@ fn who_is_admitted() {
         (formed(), hello(Some(8), member(1), 2), Err(Refusal::WrongCluster { known: cluster })),
         (formed(), hello(None, wiped, 2), Err(Refusal::NotAMember { known })),
         (formed(), hello(Some(7), wiped, 2), Err(Refusal::NotAMember { known })),
+        (fresh(), Hello { layout: 8, ..hello(None, member(1), 2) }, Err(Refusal::OtherLayout)),
+        (formed(), Hello { layout: 8, ..hello(None, member(1), 2) }, Err(Refusal::OtherLayout)),
+        // What it was told first counts no more.
+        (formed(), Hello { layout: 8, ..hello(Some(7), member(1), 2) }, Ok(())),
         // Node 3 has no acceptor, so the roster lists no incarnation of it.
         (formed(), hello(Some(7), member(3), 2), Ok(())),
     ];
@@ -95,10 +101,12 @@ fn who_is_admitted() {
 
 #[test]
 fn whom_the_dialler_accepts() {
-    let sent = Hello { cluster: None, from: member(2), life: 22, to: NodeId(1), nonce: 5 };
+    let sent =
+        Hello { cluster: None, layout: 9, from: member(2), life: 22, to: NodeId(1), nonce: 5 };
     let good = Welcome {
         version: 1,
         cluster: Some(ClusterId(7)),
+        layout: 9,
         from: member(1),
         life: 11,
         echo: 5,
@@ -117,6 +125,7 @@ fn whom_the_dialler_accepts() {
             Welcome { cluster: Some(ClusterId(8)), ..good.clone() },
             Err(Refusal::WrongCluster { known }),
         ),
+        (Welcome { cluster: None, layout: 8, ..good.clone() }, Err(Refusal::OtherLayout)),
         (Welcome { from: wiped, ..good }, Err(Refusal::NotAMember { known: Incarnation(100) })),
     ];
     for (i, (welcome, expected)) in table.into_iter().enumerate() {
@@ -171,8 +180,16 @@ proptest! {
         let from = MemberId { node: NodeId(node), incarnation: Incarnation(incarnation) };
         let cluster = cluster.map(ClusterId);
         let notes = [
-            Note::Hello(Hello { cluster, from, life, to: NodeId(nonce), nonce }),
-            Note::Welcome(Welcome { version: 1, cluster, from, life, echo: nonce, nonce: life }),
+            Note::Hello(Hello { cluster, layout: life, from, life, to: NodeId(nonce), nonce }),
+            Note::Welcome(Welcome {
+                version: 1,
+                cluster,
+                layout: node,
+                from,
+                life,
+                echo: nonce,
+                nonce: life,
+            }),
             Note::Confirm { echo: nonce },
             Note::Refuse(Refusal::WrongNode { node: NodeId(node) }),
         ];

@@ -20,7 +20,7 @@ fn node() -> Node {
 async fn enter(node: &Node) -> TcpStream {
     let mut stream = TcpStream::connect(node.bridge.local_addr()).await.unwrap();
     let (from, to) = (member(1), NodeId(2));
-    let hello = Note::Hello(Hello { cluster: None, from, life: 11, to, nonce: 5 });
+    let hello = Note::Hello(Hello { cluster: None, layout: 9, from, life: 11, to, nonce: 5 });
     stream.write_all(&hello.encode().unwrap()).await.unwrap();
     let Note::Welcome(welcome) = note(&mut stream).await else { panic!("not let in") };
     let confirm = Note::Confirm { echo: welcome.nonce };
@@ -176,7 +176,7 @@ async fn a_recorded_session_is_refused() {
 
     let mut replay = TcpStream::connect(node.bridge.local_addr()).await.unwrap();
     let (from, to) = (member(1), NodeId(2));
-    let hello = Note::Hello(Hello { cluster: None, from, life: 11, to, nonce: 5 });
+    let hello = Note::Hello(Hello { cluster: None, layout: 9, from, life: 11, to, nonce: 5 });
     let confirm = Note::Confirm { echo: 12345 };
     let mut recording = hello.encode().unwrap();
     recording.extend(confirm.encode().unwrap());
@@ -229,6 +229,7 @@ async fn let_in(listener: &TcpListener) -> TcpStream {
     let welcome = paxos_net::hello::Welcome {
         version: 1,
         cluster: None,
+        layout: 9,
         from: member(2),
         life: 22,
         echo: hello.nonce,

@@ -4,9 +4,9 @@ use actix::prelude::*;
 use bytes::Bytes;
 use paxos_actors::{Envelope, Routes};
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, Entries, Entry, Incarnation, Layout,
-    LearnerMsg, MemberId, NodeId, Packet, PromisePart, ProposerMsg, Refused, Reply, RoleName,
-    SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, CommandName, Entries, Entry,
+    Incarnation, Layout, LearnerMsg, MemberId, NodeId, Packet, PromisePart, ProposerMsg, Reply,
+    RoleName, SessionId, Slot, SlotRange, Vote,
 };
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Count, Patience};
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ pub fn samples() -> Vec<Packet> {
         trimmed: Slot(1),
     };
     let refused =
-        vec![Refused::Register { nonce }, Refused::Run { session: session(), sequence: 6 }];
+        vec![CommandName::Register { nonce }, CommandName::Run { session: session(), sequence: 6 }];
     let (sequence, retry_after_ms) = (6, 20);
     let reply = |reply| ClientMsg::Reply { session: session(), sequence, reply };
     let acceptor = [
@@ -144,7 +144,7 @@ pub struct Node {
 pub fn options(node: u64, life: u64, peers: &[(u64, SocketAddr)]) -> BridgeOptions {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let peers: BTreeMap<_, _> = peers.iter().map(|(n, a)| (NodeId(*n), a.to_string())).collect();
-    let mut options = BridgeOptions::new(member(node), life, listen, peers);
+    let mut options = BridgeOptions::new(member(node), life, listen, 9, peers);
     options.patience = Patience {
         ping: Duration::from_millis(20),
         backoff_min: Duration::from_millis(1),

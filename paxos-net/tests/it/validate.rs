@@ -3,13 +3,15 @@
 use crate::support::{ballot, command, entry, samples, session};
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, Entries, Entry, Feed, LearnerMsg, NodeId,
-    Packet, PromisePart, ProposerMsg, Refused, Reply, RoleName, SessionId, Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind,
+    LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, Slot,
+    SlotRange, Vote,
 };
 use paxos_net::validate::{
     ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,
     validate,
 };
+use std::collections::BTreeSet;
 
 const FAR: Slot = Slot(Slot::MAX.0 + 1);
 const HIGH: Ballot = Ballot { round: Ballot::ROUND_MAX + 1, node: NodeId(1), life: 0 };
@@ -47,6 +49,8 @@ fn sound_messages_of_every_kind_pass() {
     for packet in samples() {
         assert_eq!(validate(&packet), Ok(()), "{packet:?}");
     }
+    let kinds: BTreeSet<Kind> = samples().iter().map(Packet::kind).collect();
+    assert_eq!(kinds, Kind::ALL.iter().copied().collect(), "a kind is without a sample");
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn absurd_slots() {
     let session = SessionId { slot: FAR, index: 0 };
     refused(ClientMsg::Registered { nonce: 0, session }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
-    let run = Refused::Run { session, sequence: 0 };
+    let run = CommandName::Run { session, sequence: 0 };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);
 }
 
@@ -197,13 +201,13 @@ fn absurd_answers_to_clients() {
     let (session, sequence) = (session(), SEQUENCE_MAX + 1);
     let wrong = Unsound::Sequence(sequence);
     refused(ClientMsg::Reply { session, sequence, reply: Reply::Expired }, wrong);
-    let run = Refused::Run { session, sequence };
+    let run = CommandName::Run { session, sequence };
     refused(ClientMsg::Busy { refused: vec![run], retry_after_ms: 0 }, wrong);
     let retry_after_ms = RETRY_AFTER_MS_MAX + 1;
     let wrong = Unsound::RetryAfter(retry_after_ms);
     refused(ClientMsg::Busy { refused: vec![], retry_after_ms }, wrong);
     refused(ClientMsg::ReadBusy { id: 0, retry_after_ms }, wrong);
-    let many = vec![Refused::Register { nonce: 0 }; ITEMS_MAX + 1];
+    let many = vec![CommandName::Register { nonce: 0 }; ITEMS_MAX + 1];
     let wrong = Unsound::Items(ITEMS_MAX + 1);
     refused(ClientMsg::Busy { refused: many, retry_after_ms: 0 }, wrong);
 }

@@ -188,7 +188,7 @@ impl Alone<Proposer> {
         for _ in 0..1000 {
             match packet(&self.pass_ms(10)) {
                 Some(Packet::Acceptor(AcceptorMsg::Poll { attempt })) => return attempt,
-                _ => assert_ne!(self.role.status().stance, "lead"),
+                _ => assert_ne!(self.role.status().stance, StanceName::Lead),
             }
         }
         panic!("it does not poll: {:?}", self.role)
@@ -211,7 +211,7 @@ impl Alone<Proposer> {
         let ballot = self.campaign();
         self.hear(2, ProposerMsg::Promise { ballot, part: of_2 });
         let first = self.hear(3, ProposerMsg::Promise { ballot, part: of_3 });
-        assert_eq!(self.role.status().stance, "lead");
+        assert_eq!(self.role.status().stance, StanceName::Lead);
         (ballot, first)
     }
 

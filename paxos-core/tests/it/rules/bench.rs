@@ -22,9 +22,8 @@ impl Letter {
         self.to == NodeId(node)
     }
 
-    /// Whether it is of this kind, by its name in [`Packet::KINDS`].
-    pub fn is(&self, kind: &str) -> bool {
-        Packet::KINDS[self.packet.kind()] == kind
+    pub fn is(&self, kind: Kind) -> bool {
+        self.packet.kind() == kind
     }
 
     /// Whether it passes between `node` and another.
@@ -221,7 +220,7 @@ impl Bench {
             self.now = self.now.plus(4 * Timing::default().election_timeout_us());
             self.step(node, |process, now, feed| process.proposer.tick(now, &mut feed.other));
             self.settle();
-            if self.proposer(node).stance == "lead" {
+            if self.proposer(node).stance == StanceName::Lead {
                 return;
             }
         }
@@ -231,7 +230,7 @@ impl Bench {
     /// The node that leads; of several the one with the highest ballot.
     pub fn leader(&self) -> Option<u64> {
         let up = self.ids().into_iter().filter(|id| self.nodes[id].process.is_some());
-        let leads = up.filter(|&id| self.proposer(id).stance == "lead");
+        let leads = up.filter(|&id| self.proposer(id).stance == StanceName::Lead);
         leads.max_by_key(|&id| self.proposer(id).ballot)
     }
 

@@ -86,7 +86,10 @@ fn r03_a_leader_that_skips_slots_speaks_only_of_those_above() {
     p.applied(3);
     let part = PromisePart { trimmed: Slot(3), chosen_below: Slot(5), from: Slot(5), ..nothing() };
     let (b, first) = p.lead(part, nothing());
-    assert!(first.mail.iter().all(|mail| mail.packet.kind() != 19), "chosen in {first:?}");
+    assert!(
+        first.mail.iter().all(|mail| mail.packet.kind() != Kind::Chosen),
+        "chosen in {first:?}"
+    );
     let next = p.propose(vec![register(0)]);
     assert_eq!(next, mail(to_all(accept(b, 5, entry(0), slots(5, 5)))));
     p.voted(2, b, slots(5, 6));
@@ -177,7 +180,7 @@ fn r04_what_lost_the_election_is_not_applied() {
     bench.propose(1, vec![write(s, 0, 0, "x")]);
     bench.settle();
     bench.lead(2);
-    bench.lose(|l| l.crosses(1) && !l.is("chosen"));
+    bench.lose(|l| l.crosses(1) && !l.is(Kind::Chosen));
     bench.propose(2, vec![write(s, 1, 0, "y")]);
     bench.settle();
     assert_eq!(bench.learner(1).chosen_below, Slot(2), "it heard that slot 1 is chosen");
@@ -242,7 +245,7 @@ fn r08_an_acceptor_fetches_what_it_missed() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
     for (sequence, value) in (0..).zip(["a", "b", "c"]) {
-        bench.lose(move |l| sequence == 1 && l.is("accept") && l.to(3));
+        bench.lose(move |l| sequence == 1 && l.is(Kind::Accept) && l.to(3));
         bench.propose(1, vec![write(s, sequence, 0, value)]);
         bench.settle();
     }

@@ -123,7 +123,7 @@ fn r15_a_retry_elsewhere_is_answered_there() {
 fn r15_a_retry_at_the_next_leader_is_applied_once() {
     let mut bench = Bench::led(3);
     let s = bench.open(2);
-    bench.lose(|l| l.is("chosen") || l.to == CLIENT);
+    bench.lose(|l| l.is(Kind::Chosen) || l.to == CLIENT);
     bench.propose(1, vec![write(s, 0, 0, "x")]);
     bench.settle();
     bench.crash(1);

@@ -117,14 +117,14 @@ fn r09_a_node_that_comes_back_disturbs_nobody() {
     bench.lose(|l| l.crosses(3) && l.to(3));
     let mark = bench.sent.len();
     bench.pass_ms(6000);
-    assert!(bench.count(mark, |l| l.is("poll") && l.from(3)) > 10);
-    assert_eq!(bench.proposer(3).stance, "campaign");
+    assert!(bench.count(mark, |l| l.is(Kind::Poll) && l.from(3)) > 10);
+    assert_eq!(bench.proposer(3).stance, StanceName::Campaign);
     bench.heal();
     bench.pass_ms(2000);
     assert_eq!(bench.proposer(1).ballot, before.ballot);
     assert_eq!(bench.leader(), Some(1));
     assert_eq!(bench.proposer(3).leader, Some(NodeId(1)));
-    assert_eq!(bench.count(mark, |l| l.is("prepare")), 0);
+    assert_eq!(bench.count(mark, |l| l.is(Kind::Prepare)), 0);
 }
 
 /// The time from hearing the configuration to the first poll, in ms, to the tick of 10 ms.
@@ -164,9 +164,9 @@ fn r11_lost_campaigns_back_off_exponentially() {
             let lost_at = p.now;
             let promised = Ballot { round: ballot.round + 1, ..ballot };
             p.hear(2, ProposerMsg::Reject { ballot, promised });
-            assert_eq!(p.role.status().stance, "follow");
+            assert_eq!(p.role.status().stance, StanceName::Follow);
             let mut next = 0;
-            while p.role.status().stance == "follow" {
+            while p.role.status().stance == StanceName::Follow {
                 p.pass_ms(10);
                 next = p.now.since(lost_at) / 1000;
             }
@@ -202,7 +202,7 @@ fn r11_rivals_end_with_one_leader() {
         let turn = std::cell::Cell::new(seed);
         bench.lose(move |l| {
             turn.set(turn.get() + 1);
-            (l.is("promise") || l.is("polled")) && turn.get().is_multiple_of(3)
+            (l.is(Kind::Promise) || l.is(Kind::Polled)) && turn.get().is_multiple_of(3)
         });
         bench.pass_ms(3000);
         let leader = bench.leader().unwrap_or_else(|| panic!("seed {seed}: nobody leads"));
@@ -210,7 +210,8 @@ fn r11_rivals_end_with_one_leader() {
         bench.heal();
         bench.pass_ms(3000);
         assert_eq!(bench.proposer(leader).ballot, ballot, "seed {seed}");
-        let leaders = bench.ids().into_iter().filter(|&id| bench.proposer(id).stance == "lead");
+        let leaders =
+            bench.ids().into_iter().filter(|&id| bench.proposer(id).stance == StanceName::Lead);
         assert_eq!(leaders.count(), 1, "seed {seed}");
     }
 }
@@ -228,7 +229,7 @@ fn r11_the_leaders_own_disk_may_be_the_slowest() {
     bench.propose(1, vec![write(s, 0, 0, "x")]);
     bench.settle();
     assert_eq!([1, 2, 3].map(|n| bench.journal(n).text()), ["x"; 3]);
-    let own = |bench: &Bench| bench.count(mark, |l| l.is("accepted") && l.from(1));
+    let own = |bench: &Bench| bench.count(mark, |l| l.is(Kind::Accepted) && l.from(1));
     assert_eq!(own(&bench), 0);
     bench.sync(1);
     assert_eq!(own(&bench), 1);

@@ -29,7 +29,7 @@ fn formed(bench: &Bench) -> Vec<bool> {
 
 /// Asserts that nobody has promised, voted or led.
 fn assert_nobody_voted(bench: &Bench) {
-    for kind in ["polled", "promise", "accepted", "heartbeat_ack"] {
+    for kind in [Kind::Polled, Kind::Promise, Kind::Accepted, Kind::HeartbeatAck] {
         assert_eq!(bench.count(0, |l| l.is(kind)), 0, "{kind}");
     }
 }
@@ -224,7 +224,7 @@ fn r23_a_member_wiped_after_forming_does_not_vote() {
     bench.propose(1, vec![write(s, 1, 0, "y")]);
     bench.pass_ms(10_000);
     assert_eq!(bench.journal(1).text(), "x");
-    for kind in ["polled", "promise", "accepted", "heartbeat_ack"] {
+    for kind in [Kind::Polled, Kind::Promise, Kind::Accepted, Kind::HeartbeatAck] {
         assert_eq!(bench.count(mark, |l| l.is(kind) && l.from(3)), 0, "{kind}");
     }
 }

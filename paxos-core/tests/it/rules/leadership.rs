@@ -30,10 +30,10 @@ fn r10_a_leader_without_a_quorum_steps_down_in_silence() {
         if let Some(round) = round(&p.pass_ms(10)) {
             p.hear(1, ack(b, round));
         }
-        assert_eq!(p.role.status().stance, "lead");
+        assert_eq!(p.role.status().stance, StanceName::Lead);
     }
     assert_eq!(p.pass_ms(1), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     assert_eq!(p.voted(2, b, slots(0, 1)), silence());
     assert_eq!(p.voted(3, b, slots(0, 1)), silence());
 }
@@ -59,9 +59,9 @@ fn r10_an_answer_counts_from_when_it_was_asked_for() {
     p.hear(2, ack(other, last));
     p.hear(4, ack(b, last));
     p.pass_ms(50);
-    assert_eq!((p.now.since(led_at), p.role.status().stance), (350_000, "lead"));
+    assert_eq!((p.now.since(led_at), p.role.status().stance), (350_000, StanceName::Lead));
     assert_eq!(p.pass_ms(1), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
 }
 
 /// R10: not answered *durably* is not answered.
@@ -76,10 +76,10 @@ fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
     bench.propose(1, vec![register(0)]);
     let mark = bench.sent.len();
     bench.pass_ms(300);
-    assert_eq!(bench.proposer(1).stance, "lead");
-    assert_eq!(bench.count(mark, |l| l.is("heartbeat_ack") && !l.from(1)), 0);
+    assert_eq!(bench.proposer(1).stance, StanceName::Lead);
+    assert_eq!(bench.count(mark, |l| l.is(Kind::HeartbeatAck) && !l.from(1)), 0);
     bench.pass_ms(20);
-    assert_ne!(bench.proposer(1).stance, "lead");
+    assert_ne!(bench.proposer(1).stance, StanceName::Lead);
 }
 
 /// R10: a leader that is answered, but whose oldest proposal is not chosen, steps down after five
@@ -91,7 +91,7 @@ fn r10_a_leader_whose_quorum_cannot_write_steps_down() {
 fn r10_a_leader_whose_proposals_go_nowhere_steps_down() {
     let mut bench = Bench::led(3);
     let ballot = bench.proposer(1).ballot;
-    bench.lose(|l| l.is("accepted"));
+    bench.lose(|l| l.is(Kind::Accepted));
     bench.pass_ms(6000);
     assert_eq!(bench.proposer(1).ballot, ballot);
     bench.propose(1, vec![register(0)]);
@@ -122,10 +122,13 @@ fn r10_one_reject_does_not_depose() {
         p.applied(n + 1);
     }
     let status = p.role.status();
-    assert_eq!((status.stance, status.ballot, status.chosen_below), ("lead", b, Slot(100)));
+    assert_eq!(
+        (status.stance, status.ballot, status.chosen_below),
+        (StanceName::Lead, b, Slot(100))
+    );
     // The next ballot of this proposer is above what it heard of.
     p.pass_ms(400);
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     assert_eq!(p.campaign().round, 10);
 }
 
@@ -143,7 +146,7 @@ fn r10_a_leader_follows_a_higher_one() {
     assert_eq!(p.propose(vec![register(0), register(1)]), silence());
     assert_eq!(p.hear(2, ProposerMsg::Leading { ballot: ballot(4, 2) }), silence());
     assert_eq!(p.hear(3, ProposerMsg::Leading { ballot: ballot(6, 2) }), silence());
-    assert_eq!(p.role.status().stance, "lead");
+    assert_eq!(p.role.status().stance, StanceName::Lead);
     let commands = vec![register(0), register(1)];
     let handed = ProposerMsg::Propose { commands, hops: 1 };
     let out = p.hear(2, ProposerMsg::Leading { ballot: ballot(6, 2) });

@@ -144,7 +144,7 @@ fn r18_a_noop_lets_a_session_expire() {
     bench.open(1);
     let mark = bench.sent.len();
     bench.pass_ms(900);
-    assert_eq!(bench.count(mark, |l| l.is("accept")), 0);
+    assert_eq!(bench.count(mark, |l| l.is(Kind::Accept)), 0);
     assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [1; 3]);
     bench.pass_ms(300);
     assert_eq!([1, 2, 3].map(|n| bench.learner(n).sessions), [0; 3]);
@@ -153,7 +153,7 @@ fn r18_a_noop_lets_a_session_expire() {
         Packet::Acceptor(AcceptorMsg::Accept { entry, .. }) => entry.is_noop(),
         _ => false,
     };
-    assert_eq!((bench.count(mark, |l| l.is("accept")), bench.count(mark, noop)), (3, 3));
+    assert_eq!((bench.count(mark, |l| l.is(Kind::Accept)), bench.count(mark, noop)), (3, 3));
 }
 
 /// R18: what is queued makes the no-op needless.

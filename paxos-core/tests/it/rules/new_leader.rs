@@ -25,7 +25,7 @@ fn proposed_slots(bench: &Bench, mark: usize) -> Vec<u64> {
 fn written(heard: impl Fn(&Letter) -> bool + 'static) -> Bench {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
-    bench.lose(move |l| l.is("chosen") && !heard(l));
+    bench.lose(move |l| l.is(Kind::Chosen) && !heard(l));
     for (sequence, value) in (0..).zip(["a", "b", "c", "d"]) {
         bench.propose(1, vec![write(s, sequence, 0, value)]);
     }
@@ -84,13 +84,13 @@ fn r07_what_no_learner_applied_is_proposed_again() {
 fn skipping(heard: impl Fn(&Letter) -> bool + 'static) -> (Bench, usize) {
     let mut bench = written(heard);
     // A heartbeat that only the leader's own acceptor hears.
-    bench.lose(|l| l.is("chosen") || l.crosses(1));
+    bench.lose(|l| l.is(Kind::Chosen) || l.crosses(1));
     bench.now = bench.now.plus(50_000);
     bench.tick(1);
     bench.settle();
     assert_eq!([1, 2, 3].map(|n| bench.acceptor(n).chosen_below), [Slot(5), Slot(1), Slot(1)]);
     // The election of node 3 by nodes 1 and 3; entries do not get through yet.
-    bench.lose(|l| l.crosses(2) || l.is("entries") || l.is("chosen"));
+    bench.lose(|l| l.crosses(2) || l.is(Kind::Entries) || l.is(Kind::Chosen));
     let mark = bench.sent.len();
     bench.lead(3);
     assert_eq!(bench.proposer(3).chosen_below, Slot(5));

@@ -33,7 +33,7 @@ fn a_member_that_promised_a_lost_ballot_votes_again() {
     let mut lost = None;
     for now in (0..10_000_000).step_by(STEP_US as usize).map(Now) {
         if lost.is_none() && now > Now(1_000_000) {
-            assert_eq!(proposer.status().stance, "lead");
+            assert_eq!(proposer.status().stance, StanceName::Lead);
             let round = proposer.status().ballot.round + 1;
             let ballot = Ballot { round, node: NodeId(3), life: 9 };
             let prepare = AcceptorMsg::Prepare { ballot };
@@ -58,7 +58,7 @@ fn a_member_that_promised_a_lost_ballot_votes_again() {
         }
     }
     let ProposerStatus { stance, ballot, .. } = proposer.status();
-    assert_eq!(stance, "lead");
+    assert_eq!(stance, StanceName::Lead);
     assert!(lost.is_some_and(|lost| ballot > lost), "it still leads in {ballot}");
     assert!(acceptors.iter().all(|acceptor| acceptor.status().promised == ballot));
     assert_eq!(proposer.status().campaigns, 2, "one new ballot is enough");

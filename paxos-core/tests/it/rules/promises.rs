@@ -111,10 +111,10 @@ fn r06_a_promise_counts_when_all_its_parts_are_there() {
         p.hear(3, promise(b, nothing()));
         for i in [2, 1, 0, 2, 1, 0].into_iter().filter(|&i| i != missing) {
             assert_eq!(p.hear(2, promise(b, parts()[i].clone())), silence());
-            assert_eq!(p.role.status().stance, "campaign");
+            assert_eq!(p.role.status().stance, StanceName::Campaign);
         }
         let first = p.hear(2, promise(b, parts()[missing].clone()));
-        assert_eq!(p.role.status().stance, "lead");
+        assert_eq!(p.role.status().stance, StanceName::Lead);
         let hole = Entry::noop(0);
         let entries = [entry(0), entry(1), hole, entry(3), entry(4)];
         let expected: Vec<_> = (0..).zip(entries).map(|(slot, e)| (b, Slot(slot), e)).collect();
@@ -139,9 +139,9 @@ fn r06_parts_of_two_ballots_do_not_mix() {
     for part in parts() {
         assert_eq!(p.hear(2, promise(b1, part)), silence());
     }
-    assert_eq!(p.role.status().stance, "campaign");
+    assert_eq!(p.role.status().stance, StanceName::Campaign);
     p.hear(2, promise(b2, parts()[0].clone()));
-    assert_eq!(p.role.status().stance, "lead");
+    assert_eq!(p.role.status().stance, StanceName::Lead);
 }
 
 /// R6: a part that tells of newer chosen slots stands for the parts below it, and leaves no gap.
@@ -156,7 +156,7 @@ fn r06_parts_of_two_answers_must_leave_no_gap() {
     p.hear(2, promise(b, parts()[0].clone()));
     let newer = |part: PromisePart| PromisePart { chosen_below: Slot(3), ..part };
     p.hear(2, promise(b, newer(parts()[2].clone())));
-    assert_eq!(p.role.status().stance, "campaign");
+    assert_eq!(p.role.status().stance, StanceName::Campaign);
     let second = PromisePart { from: Slot(3), ..newer(parts()[1].clone()) };
     let first = p.hear(2, promise(b, second));
     assert_eq!(proposals(&first), vec![(b, Slot(3), entry(3)), (b, Slot(4), entry(4))]);
@@ -174,7 +174,7 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
     let b1 = p.campaign();
     p.hear(2, promise(b1, part.clone()));
     assert_eq!(p.hear(3, promise(b1, nothing())), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     assert_eq!(p.applied(5), silence());
     let (b2, _) = p.lead(part, nothing());
     assert!(b2 > b1);

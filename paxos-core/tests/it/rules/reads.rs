@@ -133,7 +133,7 @@ fn r12_a_learner_asks_anew_for_reads_that_came_later() {
     }
     let replies = |out: Output<NoRecord>| {
         let mail = out.mail.into_iter().map(|mail| (mail.to.0, mail.packet));
-        mail.filter(|(_, packet)| packet.kind() == 26).collect::<Vec<_>>()
+        mail.filter(|(_, packet)| packet.kind() == Kind::ReadReply).collect::<Vec<_>>()
     };
     let one = l.hear(2, LearnerMsg::Chosen { ballot: b, slots: slots(0, 1) });
     assert_eq!(replies(one), vec![]);
@@ -156,7 +156,7 @@ fn r12_a_deposed_leader_answers_no_read() {
     bench.propose(2, vec![write(s, 1, 0, "y")]);
     bench.settle();
     bench.heard();
-    assert_eq!([1, 2].map(|n| bench.proposer(n).stance), ["lead", "lead"]);
+    assert_eq!([1, 2].map(|n| bench.proposer(n).stance), [StanceName::Lead, StanceName::Lead]);
     bench.read(1, 40);
     bench.settle();
     bench.pass_ms(2000);
@@ -175,7 +175,7 @@ fn r12_a_deposed_leader_answers_no_read() {
 fn r12_a_lagging_learner_answers_when_it_has_caught_up() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
-    bench.lose(|l| l.to(3) && (l.is("chosen") || l.is("entries")));
+    bench.lose(|l| l.to(3) && (l.is(Kind::Chosen) || l.is(Kind::Entries)));
     bench.propose(1, vec![write(s, 0, 0, "x")]);
     bench.settle();
     bench.read(3, 40);

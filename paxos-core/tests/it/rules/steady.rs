@@ -35,7 +35,7 @@ fn messages_per_entry_grow_linearly() {
             let crossing = bench.count(mark, |l| nodes(l) && l.sender.node != l.to);
             assert_eq!(crossing, between, "n = {n}");
             assert_eq!(between as u64, 3 * (n - 1));
-            for kind in ["accept", "accepted", "voted", "chosen", "progress"] {
+            for kind in [Kind::Accept, Kind::Accepted, Kind::Voted, Kind::Chosen, Kind::Progress] {
                 assert_eq!(bench.count(mark, |l| l.is(kind)) as u64, n, "{kind}");
             }
         }
@@ -49,7 +49,7 @@ fn messages_per_entry_grow_linearly() {
 fn several_slots_are_in_flight() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
-    bench.hold(|l| l.is("accepted"));
+    bench.hold(|l| l.is(Kind::Accepted));
     let mark = bench.sent.len();
     for sequence in 0..20 {
         bench.propose(1, vec![write(s, sequence, 0, &sequence.to_string())]);
@@ -79,7 +79,7 @@ fn queued_commands_share_entries() {
     assert_eq!(proposed(&bench, mark).len(), 1);
     assert_eq!(bench.learner(3).sessions, 64);
 
-    bench.hold(|l| l.is("accepted"));
+    bench.hold(|l| l.is(Kind::Accepted));
     let mark = bench.sent.len();
     for n in 64..128 {
         bench.propose(1, vec![register(n)]);
@@ -118,7 +118,7 @@ fn every_learner_applies_the_last_write() {
 fn a_lost_chosen_is_repaired_by_the_heartbeat() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
-    bench.lose(|l| l.is("chosen") && l.to(3));
+    bench.lose(|l| l.is(Kind::Chosen) && l.to(3));
     bench.propose(1, vec![write(s, 0, 0, "last")]);
     bench.settle();
     assert_eq!([1, 2, 3].map(|n| bench.journal(n).text()), ["last", "last", ""]);
@@ -140,7 +140,7 @@ fn a_lost_chosen_is_repaired_by_the_heartbeat() {
 fn a_lost_vote_is_repaired_by_a_fetch() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
-    bench.lose(|l| l.is("voted") && l.to(3));
+    bench.lose(|l| l.is(Kind::Voted) && l.to(3));
     bench.propose(1, vec![write(s, 0, 0, "last")]);
     bench.settle();
     assert_eq!(bench.journal(3).text(), "");

@@ -79,7 +79,8 @@ fn r01_what_is_sent_again_is_the_same_entry() {
     assert_eq!(proposals(&again), vec![(b, Slot(0), entry(0))]);
     p.voted(2, b, slots(0, 1));
     let again = p.pass_ms(100);
-    let asked: Vec<_> = again.mail.iter().filter(|mail| mail.packet.kind() == 4).collect();
+    let asked: Vec<_> =
+        again.mail.iter().filter(|mail| mail.packet.kind() == Kind::Accept).collect();
     assert_eq!(asked.iter().map(|mail| mail.to.0).collect::<Vec<_>>(), vec![1, 3]);
     assert_eq!(proposals(&again), vec![(b, Slot(0), entry(0))]);
 }
@@ -95,7 +96,7 @@ fn r01_another_entry_needs_another_ballot() {
     p.propose(vec![register(0), register(1)]);
     p.propose(vec![register(2)]);
     assert_eq!(p.pass_ms(301), silence());
-    assert_eq!(p.role.status().stance, "follow");
+    assert_eq!(p.role.status().stance, StanceName::Follow);
     let (b2, first) = p.lead(nothing(), nothing());
     assert!(b2 > b1, "{b2:?} is not above {b1:?}");
     assert_eq!(proposals(&first), vec![(b2, Slot(0), entry(2))]);
@@ -117,7 +118,11 @@ fn r01_a_restarted_proposer_has_other_ballots() {
     assert_ne!(b1, b2);
     after.hear(2, ProposerMsg::Promise { ballot: b1, part: nothing() });
     after.hear(3, ProposerMsg::Promise { ballot: b1, part: nothing() });
-    assert_eq!(after.role.status().stance, "campaign", "those were promised to its former life");
+    assert_eq!(
+        after.role.status().stance,
+        StanceName::Campaign,
+        "those were promised to its former life"
+    );
 }
 
 /// R2: `Accepted(b, range)` tells votes in exactly b, at every slot of the range.
@@ -189,7 +194,7 @@ fn r02_a_vote_is_told_when_it_is_durable() {
     let mark = bench.sent.len();
     bench.propose(1, vec![register(0)]);
     bench.settle();
-    let told = |bench: &Bench, node| bench.count(mark, |l| l.is("accepted") && l.from(node));
+    let told = |bench: &Bench, node| bench.count(mark, |l| l.is(Kind::Accepted) && l.from(node));
     assert_eq!([1, 2, 3].map(|node| told(&bench, node)), [0, 0, 1]);
     assert_eq!(bench.proposer(1).chosen_below, Slot(0));
     let voted = |bench: &Bench, node| {

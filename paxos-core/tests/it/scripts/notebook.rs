@@ -102,10 +102,10 @@ impl Notebook {
         let is = (after.stance, after.ballot);
         if is != (before.stance, before.ballot) {
             what.push(match is {
-                ("campaign", Ballot::ZERO) => "polls".to_owned(),
-                ("campaign", ballot) => format!("prepares {ballot}"),
-                ("lead", ballot) => format!("leads {ballot}"),
-                (_, Ballot::ZERO) if before.stance == "lead" => {
+                (StanceName::Campaign, Ballot::ZERO) => "polls".to_owned(),
+                (StanceName::Campaign, ballot) => format!("prepares {ballot}"),
+                (StanceName::Lead, ballot) => format!("leads {ballot}"),
+                (_, Ballot::ZERO) if before.stance == StanceName::Lead => {
                     format!("steps down from {}", before.ballot)
                 }
                 (_, Ballot::ZERO) => format!("gives {} up", before.ballot),
@@ -228,7 +228,7 @@ fn words(entry: &Entry) -> String {
 /// How many messages of which kind.
 pub(super) fn kinds<'a>(packets: impl Iterator<Item = &'a Packet>) -> String {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    packets.for_each(|packet| *counts.entry(Packet::KINDS[packet.kind()]).or_default() += 1);
+    packets.for_each(|packet| *counts.entry(packet.kind().name()).or_default() += 1);
     let counts: Vec<String> = counts.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     counts.join(", ")
 }

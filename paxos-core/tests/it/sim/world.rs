@@ -444,7 +444,7 @@ impl World {
 
     fn leaders(&self) -> usize {
         let processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
-        processes.filter(|process| process.proposer.status().stance == "lead").count()
+        processes.filter(|process| process.proposer.status().stance == StanceName::Lead).count()
     }
 
     fn is_quiet(&self) -> bool {

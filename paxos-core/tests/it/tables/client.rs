@@ -64,7 +64,7 @@ fn applied(sequence: u64, result: &str) -> ClientMsg {
     reply(sequence, Reply::Applied(bytes(result)))
 }
 
-fn busy(refused: Refused) -> ClientMsg {
+fn busy(refused: CommandName) -> ClientMsg {
     ClientMsg::Busy { refused: vec![refused], retry_after_ms: 20 }
 }
 
@@ -91,7 +91,7 @@ fn fresh_client_hears_nothing_of_use() {
             ("opened", ClientMsg::Registered { nonce: 1, session: other }, nothing(), vec![]),
             ("not opened", ClientMsg::NotRegistered { nonce: 1 }, nothing(), vec![]),
             ("a reply", applied(0, "x"), nothing(), vec![]),
-            ("busy", busy(Refused::Register { nonce: 1 }), nothing(), vec![]),
+            ("busy", busy(CommandName::Register { nonce: 1 }), nothing(), vec![]),
             ("a read", ClientMsg::ReadReply { id: 1, result: bytes("x") }, nothing(), vec![]),
             ("busy", ClientMsg::ReadBusy { id: 1, retry_after_ms: 9 }, nothing(), vec![]),
             ("a hint", ClientMsg::LeaderHint { leader: NodeId(3) }, nothing(), vec![]),
@@ -112,13 +112,13 @@ fn opening_waits_for_its_own_session() {
             ("opened", opened(nonce), proposes(1, command(0, "a")), vec![]),
             ("another's", opened(nonce ^ 1), nothing(), vec![]),
             ("not opened", ClientMsg::NotRegistered { nonce }, nothing(), vec![]),
-            ("busy", busy(Refused::Register { nonce }), nothing(), vec![]),
+            ("busy", busy(CommandName::Register { nonce }), nothing(), vec![]),
             ("a reply", applied(0, "x"), nothing(), vec![]),
             ("a hint", ClientMsg::LeaderHint { leader: NodeId(3) }, nothing(), vec![]),
         ],
     );
     let mut client = make();
-    tell(&mut client, member(1), busy(Refused::Register { nonce }));
+    tell(&mut client, member(1), busy(CommandName::Register { nonce }));
     assert_whole("patience", &tick(&mut client, T0.plus(19_999)), &nothing());
     let again = proposes(2, register(nonce));
     assert_whole("the same registration again", &tick(&mut client, T0.plus(20_000)), &again);
@@ -130,7 +130,7 @@ fn write_ends_with_its_own_reply() {
     let make = || writing().0;
     let ticket = Ticket { session: SESSION, sequence: 0 };
     let unknown = || vec![(call, Outcome::Unknown(ticket))];
-    let mine = Refused::Run { session: SESSION, sequence: 0 };
+    let mine = CommandName::Run { session: SESSION, sequence: 0 };
     check_calls(
         "writing",
         make,
@@ -139,7 +139,7 @@ fn write_ends_with_its_own_reply() {
             ("another's", applied(1, "x"), nothing(), vec![]),
             ("expired", reply(0, Reply::Expired), nothing(), unknown()),
             ("out of window", reply(0, Reply::OutOfWindow), nothing(), unknown()),
-            ("busy", busy(mine.clone()), nothing(), vec![]),
+            ("busy", busy(mine), nothing(), vec![]),
             (
                 "a read with its number",
                 ClientMsg::ReadReply { id: call.0, result: bytes("x") },
@@ -171,7 +171,7 @@ fn write_is_sent_again_elsewhere_until_its_time_is_up() {
     assert_eq!(client.finished(), [(call, Outcome::Unknown(ticket))]);
 
     let (mut client, call) = writing();
-    tell(&mut client, member(1), busy(Refused::Run { session: SESSION, sequence: 0 }));
+    tell(&mut client, member(1), busy(CommandName::Run { session: SESSION, sequence: 0 }));
     tick(&mut client, DEADLINE);
     let refused = Outcome::NotApplied(Refusal::Busy);
     assert_eq!(client.finished(), [(call, refused)], "every attempt was refused at the door");

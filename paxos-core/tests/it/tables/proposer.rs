@@ -1,6 +1,7 @@
 //! The proposer at node 1, which is paired with the learner at node 1.
 
 use super::*;
+use paxos_core::StanceName::{Campaign, Follow, Lead};
 use paxos_core::rng::mix;
 
 /// Longer than any randomised election timeout.
@@ -206,8 +207,10 @@ fn full_queue_refuses_at_the_door() {
     let mut proposer = limited(Limits { queue_bytes_max, ..Limits::default() });
     let mut commands: Vec<Command> = (0..3).map(|sequence| command(sequence, "a")).collect();
     commands.push(register(77));
-    let refused =
-        vec![Refused::Run { session: SESSION, sequence: 2 }, Refused::Register { nonce: 77 }];
+    let refused = vec![
+        CommandName::Run { session: SESSION, sequence: 2 },
+        CommandName::Register { nonce: 77 },
+    ];
     let out = tell(&mut proposer, CLIENT, ProposerMsg::Propose { commands, hops: 0 });
     assert_whole("two fit", &out, &mail([(9, ClientMsg::Busy { refused, retry_after_ms: 50 })]));
 }
@@ -266,7 +269,7 @@ fn candidate_polls_first() {
     let prepare = AcceptorMsg::Prepare { ballot: ballot(7, 1) };
     let out = tell(&mut proposer, member(3), above);
     assert_whole("in a ballot above all that they have promised", &out, &to_all(prepare));
-    assert_eq!((proposer.status().stance, proposer.status().campaigns), ("campaign", 1));
+    assert_eq!((proposer.status().stance, proposer.status().campaigns), (Campaign, 1));
 }
 
 #[test]
@@ -323,12 +326,12 @@ fn candidate_gives_way() {
         assert_whole("gives way", &tell(&mut proposer, from, msg), &nothing());
         proposer.status().stance
     };
-    assert_eq!(stance(member(2), reject(b1(), ballot(2, 2))), "follow");
-    assert_eq!(stance(member(2), reject(ballot(9, 1), ballot(9, 2))), "campaign", "of no ballot");
-    assert_eq!(stance(member(2), reject(b1(), b1())), "campaign", "no higher promise");
-    assert_eq!(stance(member(2), leading(2)), "follow");
-    assert_eq!(stance(STRANGER, leading(2)), "campaign");
-    assert_eq!(stance(CLIENT, propose(0, "a")), "campaign");
+    assert_eq!(stance(member(2), reject(b1(), ballot(2, 2))), Follow);
+    assert_eq!(stance(member(2), reject(ballot(9, 1), ballot(9, 2))), Campaign, "of no ballot");
+    assert_eq!(stance(member(2), reject(b1(), b1())), Campaign, "no higher promise");
+    assert_eq!(stance(member(2), leading(2)), Follow);
+    assert_eq!(stance(STRANGER, leading(2)), Campaign);
+    assert_eq!(stance(CLIENT, propose(0, "a")), Campaign);
 }
 
 #[test]
@@ -405,9 +408,9 @@ fn read_index_is_confirmed_by_a_round_that_was_sent_later() {
 fn leader_follows_a_higher_one_and_hands_over_its_queue() {
     let mut proposer = has_two_in_flight();
     tell(&mut proposer, member(3), leading(1));
-    assert_eq!(proposer.status().stance, "lead", "1.2 by another node than its owner");
+    assert_eq!(proposer.status().stance, Lead, "1.2 by another node than its owner");
     tell(&mut proposer, member(2), leading(2));
-    assert_eq!((proposer.status().stance, proposer.status().ballot), ("follow", ballot(2, 2)));
+    assert_eq!((proposer.status().stance, proposer.status().ballot), (Follow, ballot(2, 2)));
 }
 
 #[test]
@@ -431,5 +434,5 @@ fn ticks_repeat_what_was_not_answered() {
     let again = and(again, to_all(accept(1, entry("b"), none)));
     assert_whole("leads", &tick(&mut proposer, after(100_000)), &and(beat(3), again));
     assert_whole("unanswered", &tick(&mut proposer, after(300_001)), &nothing());
-    assert_eq!(proposer.status().stance, "follow", "steps down in silence (R10)");
+    assert_eq!(proposer.status().stance, Follow, "steps down in silence (R10)");
 }

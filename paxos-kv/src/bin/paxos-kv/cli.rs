@@ -167,5 +167,6 @@ fn endpoint(text: &str) -> Result<String, String> {
 /// Whether it can be an address. That of a web page, for one, cannot.
 fn is_host_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
-    !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+    let is_name = |c: char| !c.is_whitespace() && c != '/';
+    !host.is_empty() && host.chars().all(is_name) && port.parse::<u16>().is_ok()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// What to log, and how.
 #[derive(Debug, Args)]
@@ -63,6 +64,11 @@ impl FromStr for LogLevel {
     type Err = String;
 
     fn from_str(level: &str) -> Result<LogLevel, String> {
+        // A filter takes any word for the name of a crate, and would log nothing.
+        let is_word = level.chars().all(char::is_alphanumeric);
+        if is_word && level.parse::<LevelFilter>().is_err() {
+            return Err(format!("\"{level}\" is none of off, error, warn, info, debug and trace"));
+        }
         match EnvFilter::try_new(level) {
             Ok(_) => Ok(LogLevel(level.to_owned())),
             Err(error) => Err(format!("\"{level}\" is no filter for the log: {error}")),

@@ -217,7 +217,7 @@ fn line(node: &EndpointStatus) -> String {
 fn cells(status: &Status) -> Vec<String> {
     vec![
         status.node.to_string(),
-        stance(status).to_owned(),
+        stance(status),
         leader(status),
         status.ballot.clone(),
         status.chosen_below.to_string(),
@@ -228,12 +228,16 @@ fn cells(status: &Status) -> Vec<String> {
     ]
 }
 
-fn stance(status: &Status) -> &str {
+fn stance(status: &Status) -> String {
+    if !status.awaited.is_empty() {
+        let nodes: Vec<String> = status.awaited.iter().map(u64::to_string).collect();
+        return format!("waits for node {}", nodes.join(", "));
+    }
     match status.stance.as_str() {
-        "lead" => "leads",
-        "campaign" => "campaigns",
-        "follow" => "follows",
-        other => other,
+        "lead" => "leads".to_owned(),
+        "campaign" => "campaigns".to_owned(),
+        "follow" => "follows".to_owned(),
+        other => other.to_owned(),
     }
 }
 

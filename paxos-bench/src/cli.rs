@@ -1,0 +1,65 @@
+//! The commands that put stores under load.
+
+pub mod compare;
+pub mod load;
+
+use anyhow::bail;
+use paxos_bench::load::{Drive, Load};
+use std::fmt;
+use std::time::Duration;
+
+/// What to do to a store.
+#[derive(Debug, clap::Args)]
+pub struct Work {
+    /// Of a hundred requests, so many are writes; the others read.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(..=100))]
+    writes: u8,
+    /// Bytes of each value written.
+    #[arg(long, default_value_t = 256)]
+    value_size: usize,
+    /// How many keys there are; each request takes any of them.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    keys: u64,
+    /// How long it is measured, after a second of warm-up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// An open loop: so many requests are due each second in all, whether earlier ones are
+    /// answered or not. Latencies count from when a request was due.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    rate: Option<u64>,
+    /// In an open loop, so many requests are open at a time at most; what is due above that is not
+    /// sent, and counts as failed.
+    #[arg(long, default_value_t = 10_000, requires = "rate",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    in_flight: u32,
+}
+
+impl Work {
+    /// The load, by so many clients where it is a closed loop.
+    fn load(&self, clients: usize) -> anyhow::Result<Load> {
+        let drive = match self.rate {
+            Some(rate) => Drive::Open { rate, in_flight_max: self.in_flight },
+            None => Drive::Closed { clients },
+        };
+        if clients == 0 {
+            bail!("at least one client is needed");
+        }
+        Ok(Load {
+            drive,
+            writes_percent: self.writes,
+            value_bytes: self.value_size,
+            keys: self.keys,
+            duration: Duration::from_secs(self.seconds),
+        })
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Work { writes, value_size, keys, seconds, .. } = self;
+        write!(
+            f,
+            "{writes} % writes of {value_size} bytes, {keys} keys, {seconds} s after 1 s of warm-up"
+        )
+    }
+}
