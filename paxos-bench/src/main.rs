@@ -95,7 +95,7 @@ fn judge<M: Model>(
     history: &History<M::Input, M::Output>,
     limit: Duration,
 ) -> Option<ExitCode> {
-    if history.len() == 0 {
+    if history.is_empty() {
         return None;
     }
     let size = format!("{} operations on {} keys", history.len(), history.keys().count());
