@@ -10,6 +10,7 @@
 //! 0000000000000002.wal     (frame.rs), one frame behind the other
 //! spare.wal              the segment that is being prepared; no part of the log
 //! ```
+//! Real bytes of each are in `docs/wal-format.md`, with what may be changed and how.
 //!
 //! **Writing.** A segment is made in advance and full of zeros, so that a sync need not also make
 //! the file's size durable. Whatever has queued is written at once and synced once. When a segment

@@ -9,7 +9,8 @@
 //! All numbers are little endian. `length` counts the bytes behind the checksum, which covers
 //! `length` and all of those. `sequence` numbers the frames of one connection in one direction,
 //! from 0. `kind` tells the receiver what to make of the payload, which is one value in the
-//! encoding of [`paxos_actors::codec`].
+//! encoding of [`paxos_actors::codec`]. Real bytes are in `docs/wire-format.md`, with what may be
+//! changed and how.
 
 use paxos_actors::codec::{self, CodecError};
 use serde::Serialize;

@@ -1,52 +1,113 @@
 //! The bytes on disk, for ever.
 
-use crate::wal_support::{FIRST, ballot, open, options, roster};
+use crate::golden::{Golden, Vector};
+use crate::wal_support::{FIRST, SECOND, ballot, frames, open, options, roster, voted};
+use paxos_actors::codec;
 use paxos_actors::wal::{Disk, DiskError, FileDisk, Found, MemoryDisk};
 use paxos_core::{Entry, Record, Slot, SlotRange, Vote};
 use std::path::PathBuf;
 
-fn hex(bytes: &[u8]) -> String {
-    let words = bytes.chunks(8).map(|word| word.iter().map(|b| format!("{b:02x}")).collect());
-    words.collect::<Vec<String>>().join(" ")
+const FILES: Golden = Golden { file: "files.txt", document: "wal-format.md", word: 8 };
+const RECORDS: Golden = Golden { file: "records.txt", document: "wal-format.md", word: 1 };
+
+fn noop_vote() -> Record {
+    let vote = Vote { ballot: ballot(2), entry: Entry::noop(5) };
+    Record::Voted { slot: Slot(7), vote }
+}
+
+fn promise_and_chosen() -> [Record; 2] {
+    let slots = SlotRange::new(Slot(0), Slot(3));
+    [Record::Promised(ballot(3)), Record::Chosen { ballot: ballot(2), slots }]
+}
+
+/// One record of each kind, in the order of their numbers.
+fn records() -> Vec<Record> {
+    let [promised, chosen] = promise_and_chosen();
+    let learned = Record::Learned { slot: Slot(300), entry: Entry::noop(70_000) };
+    let trimmed = Record::Trimmed { below: Slot(128) };
+    let roster = Record::Roster(roster(5));
+    vec![roster, Record::Formed, promised, voted(8, 3), chosen, learned, trimmed]
+}
+
+/// The number of each kind. A new kind gets the next one, and a record among `records`.
+fn number(record: &Record) -> u8 {
+    match record {
+        Record::Roster(_) => 0,
+        Record::Formed => 1,
+        Record::Promised(_) => 2,
+        Record::Voted { .. } => 3,
+        Record::Chosen { .. } => 4,
+        Record::Learned { .. } => 5,
+        Record::Trimmed { .. } => 6,
+    }
 }
 
 #[test]
-fn golden_identity_segment_header_and_frames() {
+fn golden_records() {
+    let vector = |record: &Record| {
+        let mut bytes = Vec::new();
+        codec::encode(record, &mut bytes).expect("a record");
+        assert_eq!(bytes[0], number(record), "{record:?}");
+        Vector::variant("", 1, format!("{record:?}"), bytes)
+    };
+    let vectors: Vec<Vector> = records().iter().map(vector).collect();
+    assert!((0..).zip(records()).all(|(place, record)| number(&record) == place));
+    RECORDS.check(vectors);
+    for ((name, bytes), record) in RECORDS.read().iter().zip(records()) {
+        assert_eq!(codec::decode::<Record>(bytes).expect(name), record);
+    }
+}
+
+#[test]
+fn golden_files() {
     let disk = MemoryDisk::new();
     let (_, mut segments) = open(&disk).expect("a new log");
-    let vote = Vote { ballot: ballot(2), entry: Entry::noop(5) };
-    segments.append(&[Record::Voted { slot: Slot(7), vote }]).expect("append");
+    segments.append(&[noop_vote()]).expect("append");
     segments.commit().expect("commit");
-    let slots = SlotRange::new(Slot(0), Slot(3));
-    let chosen = Record::Chosen { ballot: ballot(2), slots };
-    segments.append(&[Record::Promised(ballot(3)), chosen]).expect("append");
+    segments.append(&promise_and_chosen()).expect("append");
     segments.commit().expect("commit");
     let segment = disk.contents(FIRST).expect("a segment");
-    let golden = |name: &str, bytes: &[u8], expected: &str| {
-        assert_eq!(hex(bytes), expected.split_whitespace().collect::<Vec<_>>().join(" "), "{name}");
-    };
-    golden("identity", &disk.contents("identity").expect("an identity"), IDENTITY);
-    golden("header", &segment[..136], HEADER);
-    golden("first frame", &segment[136..232], FIRST_FRAME);
-    golden("second frame", &segment[232..336], SECOND_FRAME);
+    assert_eq!(frames(&segment), [136, 232]);
     assert!(segment[336..].iter().all(|&byte| byte == 0));
+    let identity = disk.contents("identity").expect("an identity");
+    let second = header_with_a_roster();
+    FILES.check(vec![
+        Vector::new("Identity", "node 1, incarnation 0xa11ce", identity),
+        Vector::new(
+            "Header",
+            "segment 1, of 4096 bytes, with nothing before it",
+            segment[..136].to_vec(),
+        ),
+        Vector::new("Frame", format!("at 136: {:?}", noop_vote()), segment[136..232].to_vec()),
+        Vector::new(
+            "Frame.2",
+            format!("at 232, all before it synced: {:?}", promise_and_chosen()),
+            segment[232..336].to_vec(),
+        ),
+        Vector::new(
+            "Header.2",
+            "segment 2, of a cluster that has formed, after a promise of 1.1",
+            second,
+        ),
+    ]);
 }
 
-#[test]
-fn golden_header_with_a_roster() {
+fn header_with_a_roster() -> Vec<u8> {
     let disk = MemoryDisk::new();
     let (_, mut segments) = open(&disk).expect("a new log");
     segments.append(&[Record::Roster(roster(5)), Record::Formed]).expect("append");
     segments.append(&[crate::wal_support::trimmed(3)]).expect("append");
     for slot in 3..40 {
-        segments.append(&[crate::wal_support::voted(slot, 100)]).expect("append");
+        segments.append(&[voted(slot, 100)]).expect("append");
     }
     segments.commit().expect("commit");
-    let second = disk.contents(crate::wal_support::SECOND).expect("a segment");
+    let mut second = disk.contents(SECOND).expect("a segment");
     assert_eq!(second[16..24], roster(5).cluster_id().0.to_le_bytes());
     assert_eq!(second[104..120], [3u64.to_le_bytes(), 30u64.to_le_bytes()].concat(), "trimmed");
     assert_eq!(second[120..128], 3u64.to_le_bytes(), "chosen");
     assert_eq!(second[128], 1, "formed");
+    second.truncate(frames(&second)[0]);
+    second
 }
 
 /// A directory that is removed in the end.
@@ -75,7 +136,7 @@ fn a_real_directory_is_made_locked_and_found_again() {
     let identity = found.identity();
     assert!(identity.is_new);
     let mut segments = found.replay(&mut |_, _| panic!("an empty log")).expect("a new log");
-    let records: Vec<_> = (0..20).map(|slot| crate::wal_support::voted(slot, 700)).collect();
+    let records: Vec<_> = (0..20).map(|slot| voted(slot, 700)).collect();
     crate::wal_support::write_each(&mut segments, &records);
 
     let error = FileDisk::open(&directory).expect_err("it is in use");
@@ -92,29 +153,3 @@ fn a_real_directory_is_made_locked_and_found_again() {
     found.replay(&mut |record, _| again.push(record)).expect("a sound log");
     assert_eq!(again, records);
 }
-
-/// Node 1, incarnation 0xA11CE.
-const IDENTITY: &str = "
-    5041584f532d4944 01000000979dd597 0100000000000000 ce110a0000000000
-";
-/// Segment 1, of 4096 bytes, with nothing before it.
-const HEADER: &str = "
-    5041584f5357414c 0100000001596227 0000000000000000 0100000000000000
-    ce110a0000000000 0100000000000000 0100000000000000 0010000000000000
-    0000000000000000 0000000000000000 0000000000000000 0000000000000000
-    0000000000000000 0000000000000000 0000000000000000 0000000000000000
-    0000000000000000
-";
-/// At 136: a vote for a no-op in slot 7, in ballot 2.1.
-const FIRST_FRAME: &str = "
-    914d3d1d50584652 0b000000e1b1e58f 0000000088000000 0100000000000000
-    0000000000000000 0200000000000000 0100000000000000 0900000000000000
-    0000000000000000 0000000000000000 0700000003070201 0905000000000000
-";
-/// At 232, all before it synced: a promise of 3.1, and slots 0 to 2 chosen in 2.1.
-const SECOND_FRAME: &str = "
-    e4e950ee50584652 120000008fb46f94 914d3d1de8000000 0200000000000000
-    0100000000000000 0300000000000000 0100000000000000 0900000000000000
-    0700000000000000 0800000000000000 0400000002030109 0600000004020109
-    0003000000000000
-";

@@ -89,7 +89,7 @@ fn damage_below_what_was_synced_halts_and_names_file_and_offset() {
         );
         let text = error.to_string();
         assert!(text.contains(FIRST) && text.contains(&format!("offset {second}")), "{text}");
-        assert!(text.contains("replace the node"), "{text}");
+        assert!(text.contains("bring the file back as it was"), "{text}");
         flip(&disk, FIRST, at, 5);
     }
     assert_eq!(disk.names(), [FIRST, "identity"], "nothing was cut");

@@ -1,5 +1,6 @@
 //! The tests of the rules, from single messages to whole clusters under faults, in one binary.
 
+mod documents;
 mod layout;
 mod quorums;
 mod rules;

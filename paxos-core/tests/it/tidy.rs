@@ -37,13 +37,13 @@ const IMPURE: &[(&str, &str)] = &[
 ];
 
 /// A source file: its path from the workspace's root, and its text.
-struct Source {
-    path: String,
-    text: String,
+pub struct Source {
+    pub path: String,
+    pub text: String,
 }
 
 /// Every source of the workspace.
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut folders: Vec<PathBuf> = members(root);
     let mut sources = Vec::new();
@@ -154,7 +154,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
 }
 
 /// Whether the word is in the line, and not a part of a longer one.
-fn has_word(line: &str, word: &str) -> bool {
+pub fn has_word(line: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     let starts = line.match_indices(word).map(|(at, _)| at);
     starts.into_iter().any(|at| {

@@ -4,9 +4,12 @@ mod cli;
 mod client;
 mod config;
 mod dev;
+#[path = "../../../paxos-actors/tests/it/golden.rs"]
+mod golden;
 mod initial_cluster;
 mod op;
 mod process;
 mod store;
 mod store_snapshot;
 mod support;
+mod wire;

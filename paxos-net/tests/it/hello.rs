@@ -1,9 +1,12 @@
 //! Who is let in, and how the words look on the wire.
 
+use crate::golden::{Golden, Vector};
 use paxos_core::{ClusterId, Incarnation, MemberId, NodeId};
 use paxos_net::Refusal;
 use paxos_net::hello::{Hello, HelloError, Identity, Note, VERSIONS, Versions, Welcome};
 use proptest::prelude::*;
+
+const HANDSHAKE: Golden = Golden { file: "handshake.txt", document: "wire-format.md", word: 1 };
 
 fn member(node: u64) -> MemberId {
     MemberId { node: NodeId(node), incarnation: Incarnation(node * 100) }
@@ -32,24 +35,34 @@ fn hello(cluster: Option<u64>, from: MemberId, to: u64) -> Hello {
     Hello { cluster, layout: 9, from, life: 11, to: NodeId(to), nonce: 5 }
 }
 
+/// The notes of a handshake, in their order, and every way to refuse.
 #[test]
-fn golden() {
-    let bytes = Note::Hello(hello(Some(7), member(1), 2)).encode().unwrap();
-    #[rustfmt::skip]
-    let golden: &[u8] = &[
-        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 9, 0,
-        0x36, 0x4d, 0x95, 0x57,
-        0, 1, 7, 9, 1, 100, 11, 2, 5,
+fn golden_handshake() {
+    let sent = hello(Some(7), member(1), 2);
+    let peer = formed().admit(VERSIONS, &sent).unwrap();
+    let welcome = formed().welcome(peer, &sent, 6);
+    let known = Incarnation(3);
+    let refusals = [
+        Refusal::version(),
+        Refusal::SameNode,
+        Refusal::WrongNode { node: NodeId(2) },
+        Refusal::UnknownNode,
+        Refusal::WrongCluster { known: ClusterId(7) },
+        Refusal::NotAMember { known },
+        Refusal::Replayed,
+        Refusal::OtherLayout,
     ];
-    assert_eq!(bytes, golden);
-    let bytes = Note::Refuse(Refusal::NotAMember { known: Incarnation(3) }).encode().unwrap();
-    #[rustfmt::skip]
-    let golden: &[u8] = &[
-        b'M', b'P', b'A', b'X', b'O', b'S', b'\r', b'\n', 1, 0, 1, 0, 3, 0,
-        0x88, 0x1c, 0x2e, 0x44,
-        3, 5, 3,
+    let mut notes = vec![
+        Note::Hello(hello(None, member(1), 2)),
+        Note::Hello(sent),
+        Note::Welcome(welcome),
+        Note::Confirm { echo: 6 },
     ];
-    assert_eq!(bytes, golden);
+    notes.extend(refusals.map(Note::Refuse));
+    let vector = |note: &Note| Vector::variant("", 2, format!("{note:?}"), note.encode().unwrap());
+    HANDSHAKE.check(notes.iter().map(vector).collect());
+    let read = HANDSHAKE.read().into_iter().map(|(_, bytes)| Note::decode(&bytes).unwrap().1);
+    assert_eq!(read.collect::<Vec<_>>(), notes);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Mail in frames: how it looks, and that it comes out as it went in.
 
-use crate::support::{ballot, samples};
+use crate::golden::{Golden, Vector};
+use crate::support::samples;
+use paxos_actors::codec;
 use paxos_core::{
     AcceptorMsg, Ballot, Body, Command, Entry, NodeId, Packet, PromisePart, ProposerMsg, SessionId,
     Slot, SlotRange, Vote,
@@ -8,6 +10,8 @@ use paxos_core::{
 use paxos_net::wire::MAIL;
 use paxos_net::{FrameReader, FrameWriter};
 use proptest::prelude::*;
+
+const MESSAGES: Golden = Golden { file: "messages.txt", document: "wire-format.md", word: 1 };
 
 fn read(bytes: &[u8]) -> Vec<(NodeId, Packet)> {
     let mut reader = FrameReader::new(4 << 20);
@@ -19,20 +23,20 @@ fn read(bytes: &[u8]) -> Vec<(NodeId, Packet)> {
     mail
 }
 
+/// The payload of a frame with mail, for each kind of message.
 #[test]
-fn golden() {
-    let mut writer = FrameWriter::new(4096);
-    writer
-        .push(
-            MAIL,
-            &(NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot(), from: Slot::ZERO })),
-        )
-        .unwrap();
-    #[rustfmt::skip]
-    let golden: &[u8] = &[
-        15, 0, 0, 0, 0x0c, 0x5e, 0x13, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 3, 1, 9,
-    ];
-    assert_eq!(writer.bytes(), golden);
+fn golden_messages() {
+    let mail: Vec<_> = samples().into_iter().map(|packet| (NodeId(2), packet)).collect();
+    let vector = |mail: &(NodeId, Packet)| {
+        let mut bytes = Vec::new();
+        codec::encode(mail, &mut bytes).unwrap();
+        Vector::variant("", 2, format!("{:?}", mail.1), bytes)
+    };
+    MESSAGES.check(mail.iter().map(vector).collect());
+    let read = MESSAGES.read().into_iter().map(|(name, bytes)| {
+        codec::decode::<(NodeId, Packet)>(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"))
+    });
+    assert_eq!(read.collect::<Vec<_>>(), mail);
 }
 
 #[test]
@@ -50,14 +54,14 @@ fn every_kind_of_message_round_trips() {
 fn damaged_payloads_behind_good_checksums_never_panic() {
     for packet in samples() {
         let mut payload = Vec::new();
-        paxos_actors::codec::encode(&(NodeId(2), packet), &mut payload).unwrap();
+        codec::encode(&(NodeId(2), packet), &mut payload).unwrap();
         for cut in 0..payload.len() {
-            assert!(paxos_actors::codec::decode::<(NodeId, Packet)>(&payload[..cut]).is_err());
+            assert!(codec::decode::<(NodeId, Packet)>(&payload[..cut]).is_err());
         }
         for bit in 0..payload.len() * 8 {
             let mut damaged = payload.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            if let Ok((_, packet)) = paxos_actors::codec::decode::<(NodeId, Packet)>(&damaged) {
+            if let Ok((_, packet)) = codec::decode::<(NodeId, Packet)>(&damaged) {
                 let _ = paxos_net::validate::validate(&packet);
             }
         }
@@ -139,6 +143,6 @@ proptest! {
 
     #[test]
     fn garbage_payloads_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = paxos_actors::codec::decode::<(NodeId, Packet)>(&payload);
+        let _ = codec::decode::<(NodeId, Packet)>(&payload);
     }
 }

@@ -2,6 +2,8 @@
 
 mod bridge;
 mod frame;
+#[path = "../../../paxos-actors/tests/it/golden.rs"]
+mod golden;
 mod hello;
 mod hostile;
 mod mail;

@@ -7,6 +7,8 @@ pub(crate) mod failure;
 mod logging;
 mod print;
 mod prompt;
+#[cfg(test)]
+mod readme;
 mod scan;
 mod serve;
 mod settings;
