@@ -24,7 +24,7 @@ fn promise_and_chosen() -> [Record; 2] {
 fn records() -> Vec<Record> {
     let [promised, chosen] = promise_and_chosen();
     let learned = Record::Learned { slot: Slot(300), entry: Entry::noop(70_000) };
-    let trimmed = Record::Trimmed { below: Slot(128) };
+    let trimmed = Record::Trimmed { below: Slot(128), log_time_ms: 7 };
     let roster = Record::Roster(roster(5));
     vec![roster, Record::Formed, promised, voted(8, 3), chosen, learned, trimmed]
 }

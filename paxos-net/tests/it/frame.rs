@@ -2,7 +2,7 @@
 
 use crate::golden::{Golden, Vector};
 use crate::support::ballot;
-use paxos_core::{AcceptorMsg, NodeId, Packet};
+use paxos_core::{AcceptorMsg, NodeId, Packet, Slot};
 use paxos_net::frame::{HEADER_BYTES, READ_STEP_BYTES};
 use paxos_net::wire::{MAIL, PING, PONG};
 use paxos_net::{FrameError, FrameReader, FrameWriter};
@@ -32,7 +32,8 @@ fn read(reader: &mut FrameReader) -> Result<Vec<(u64, String)>, FrameError> {
 /// Frames in the order in which one end of a connection sends them.
 #[test]
 fn golden_frames() {
-    let mail = (NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot() }));
+    let mail =
+        (NodeId(2), Packet::from(AcceptorMsg::Prepare { ballot: ballot(), from: Slot::ZERO }));
     let mut dialler = FrameWriter::new(MAX);
     dialler.push(MAIL, &mail).unwrap();
     let first = dialler.len();
