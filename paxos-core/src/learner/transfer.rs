@@ -27,8 +27,9 @@ pub(super) struct Transfer {
     id: Option<SnapshotId>,
     /// How many bytes are here.
     held: u64,
-    /// Bytes are being stored, or all are, and they are being installed.
-    is_storing: bool,
+    /// Bytes up to here are being stored, or all of them installed. What is told of others was
+    /// stored for an earlier transfer of the same snapshot.
+    storing: Option<u64>,
     /// The peer that was asked, of several in turn.
     peer: usize,
     asked_at: Option<Now>,
@@ -44,7 +45,7 @@ impl Transfer {
         Transfer {
             id: None,
             held: 0,
-            is_storing: false,
+            storing: None,
             peer,
             asked_at: None,
             without: BTreeSet::new(),
@@ -77,7 +78,7 @@ impl Transfer {
         out: &mut Output<SnapshotPiece>,
     ) {
         let is_open = self.asked_at.is_some_and(|at| now.since(at) < patience_us);
-        if self.is_storing || is_open || peers.is_empty() {
+        if self.storing.is_some() || is_open || peers.is_empty() {
             return;
         }
         if self.asked_at.is_some() {
@@ -96,7 +97,7 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
-        if self.is_storing || id != self.id || !self.has_asked(from, peers) {
+        if self.storing.is_some() || id != self.id || !self.has_asked(from, peers) {
             return;
         }
         self.without.insert(from);
@@ -126,11 +127,11 @@ impl Transfer {
         let fits = !data.is_empty() && end.is_some_and(|end| end <= id.bytes);
         let is_newer = id.below > applied_below || planted!(SnapshotOverNewer);
         let helps = id.below <= Slot::MAX && is_newer;
-        if self.is_storing || !self.has_asked(from, peers) || !is_next || !fits || !helps {
+        if self.storing.is_some() || !self.has_asked(from, peers) || !is_next || !fits || !helps {
             return None;
         }
         self.id = Some(id);
-        self.is_storing = true;
+        self.storing = end;
         self.silences = 0;
         self.without.clear();
         Some(SnapshotTask::Store { id, offset, data })
@@ -145,14 +146,14 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) -> Option<SnapshotTask> {
-        if self.id != Some(id) {
+        if self.id != Some(id) || self.storing != Some(held) {
             return None;
         }
         self.held = held;
         if held == id.bytes {
             return Some(SnapshotTask::Install { id });
         }
-        self.is_storing = false;
+        self.storing = None;
         self.ask(now, peers, out);
         None
     }

@@ -290,6 +290,29 @@ fn a_part_that_cannot_be_is_dropped() {
     }
 }
 
+/// What is told of bytes that an earlier transfer had stored is no news for the next one, even of
+/// the same snapshot: it would ask twice for the same bytes.
+///
+/// Node 1 stores two bytes behind two; meanwhile it is sent entries, and then falls behind again.
+#[test]
+fn what_an_earlier_transfer_stored_is_no_news() {
+    let s = id(12, 6);
+    let mut l = fresh(Limits::default());
+    l.hear(2, forgotten(10));
+    l.tick();
+    l.hear(2, part(s, 0, "ab"));
+    l.event(SnapshotEvent::Stored { id: s, held: 2 });
+    l.hear(2, part(s, 2, "cd"));
+    l.hear(3, entries(0, 1));
+    l.hear(2, forgotten(10));
+    l.pass_ms(TIMEOUT_MS);
+    l.hear(2, part(s, 0, "ab"));
+    l.tasks();
+    assert_eq!(l.event(SnapshotEvent::Stored { id: s, held: 4 }).1, silence());
+    let (_, next) = l.event(SnapshotEvent::Stored { id: s, held: 2 });
+    assert_eq!(next, mail(vec![(2, fetch(Some(s), 2))]));
+}
+
 /// Bytes that do not match the snapshot's name are not believed, and come from another peer.
 #[test]
 fn an_unsound_snapshot_is_fetched_from_another() {
