@@ -8,4 +8,5 @@ mod initial_cluster;
 mod op;
 mod process;
 mod store;
+mod store_snapshot;
 mod support;
