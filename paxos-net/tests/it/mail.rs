@@ -30,7 +30,7 @@ fn golden() {
         .unwrap();
     #[rustfmt::skip]
     let golden: &[u8] = &[
-        15, 0, 0, 0, 0x0c, 0x5e, 0x13, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 3, 1, 9,
+        16, 0, 0, 0, 0x36, 0x62, 0x12, 0x5e, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 3, 3, 1, 9, 0,
     ];
     assert_eq!(writer.bytes(), golden);
 }

@@ -8,8 +8,8 @@ use paxos_core::{
     Slot, SlotRange, Vote,
 };
 use paxos_net::validate::{
-    ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, WINDOW_MAX,
-    validate,
+    ITEMS_MAX, LOG_TIME_MS_MAX, NODES_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, SESSIONS_MAX, Unsound,
+    WINDOW_MAX, validate,
 };
 use std::collections::BTreeSet;
 
@@ -91,6 +91,7 @@ fn absurd_ballots() {
 fn absurd_slots() {
     let (ballot, id, wrong) = (ballot(), 0, Unsound::Slot(FAR));
     let chosen = SlotRange::default();
+    refused(AcceptorMsg::Prepare { ballot, from: FAR }, wrong);
     refused(AcceptorMsg::Accept { ballot, slot: FAR, entry: entry(), chosen }, wrong);
     for slots in far_ranges() {
         let (slot, entry) = (Slot(0), entry());
@@ -168,7 +169,7 @@ fn absurd_configurations() {
         _ => None,
     });
     let sound = sound.unwrap();
-    let mut table = vec![sound.clone(); 8];
+    let mut table = vec![sound.clone(); 14];
     table[0].acceptors.pop();
     table[1].acceptors.swap(0, 1);
     table[2].acceptors[1] = table[2].acceptors[0];
@@ -177,6 +178,12 @@ fn absurd_configurations() {
     table[5].learners = vec![Feed { learner: NodeId(1), acceptor: NodeId(1) }; NODES_MAX + 1];
     table[6].window = 0;
     table[7].window = WINDOW_MAX + 1;
+    table[8].sessions.ttl_ms = 0;
+    table[9].sessions.ttl_ms = LOG_TIME_MS_MAX + 1;
+    table[10].sessions.sessions_max = 0;
+    table[11].sessions.sessions_max = SESSIONS_MAX + 1;
+    table[12].sessions.window = 0;
+    table[13].sessions.window = WINDOW_MAX + 1;
     for (i, configuration) in table.into_iter().enumerate() {
         let wrong = Err(Unsound::Configuration);
         assert_eq!(validate(&ProposerMsg::Roster(configuration.clone()).into()), wrong, "{i}");
