@@ -49,11 +49,20 @@ pub struct SessionRules {
 }
 
 impl SessionRules {
+    /// The longest that a session lives without a command, in milliseconds of log time.
+    pub const TTL_MS_MAX: u64 = 1 << 50;
+
+    /// Open sessions, at most.
+    pub const SESSIONS_MAX: u64 = 1 << 24;
+
+    /// Answers that a session keeps, at most.
+    pub const WINDOW_MAX: u64 = 1 << 20;
+
     /// Whether anybody can hold to them.
     pub fn are_sound(&self) -> bool {
-        (1..=1 << 50).contains(&self.ttl_ms)
-            && (1..=1 << 24).contains(&self.sessions_max)
-            && (1..=1 << 20).contains(&self.window)
+        (1..=Self::TTL_MS_MAX).contains(&self.ttl_ms)
+            && (1..=Self::SESSIONS_MAX).contains(&self.sessions_max)
+            && (1..=Self::WINDOW_MAX).contains(&self.window)
     }
 }
 

@@ -20,7 +20,7 @@ fn golden_snapshot() {
     let id = written(&mut files, source);
     let bytes = bytes(&disk, id);
     assert_eq!(bytes[..12], *b"PAXOSNAP\x01\0\0\0");
-    let header = 0x1a_u32;
+    let header = 0x25_u32;
     assert_eq!(bytes[12..16], header.to_le_bytes());
     assert_eq!(bytes[20..24], [0, 3, 30, 3], "a header: below 3, at 30 ms, three members");
     let at = 20 + header as usize;

@@ -6,7 +6,7 @@ use paxos_actors::{Envelope, Routes};
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, CommandName, Entries, Entry,
     Incarnation, Layout, LearnerMsg, MemberId, NodeId, Packet, PromisePart, ProposerMsg, Reply,
-    RoleName, SessionId, SessionRules, Slot, SlotRange, Vote,
+    RoleName, SessionId, SessionRules, Slot, SlotRange, SnapshotId, Vote,
 };
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Count, Patience};
 use std::collections::BTreeMap;
@@ -64,6 +64,7 @@ pub fn samples() -> Vec<Packet> {
     };
     let refused =
         vec![CommandName::Register { nonce }, CommandName::Run { session: session(), sequence: 6 }];
+    let snapshot = SnapshotId { below: slot, log_time_ms: 3, bytes: 4, crc: 5 };
     let (sequence, retry_after_ms) = (6, 20);
     let reply = |reply| ClientMsg::Reply { session: session(), sequence, reply };
     let acceptor = [
@@ -75,6 +76,7 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
         AcceptorMsg::Fetch { from: slot, role: RoleName::Acceptor },
         AcceptorMsg::Entries(entries.clone()),
+        AcceptorMsg::Covered { below: slot, log_time_ms: 3 },
     ];
     let proposer = [
         ProposerMsg::Roster(roster.clone()),
@@ -100,6 +102,9 @@ pub fn samples() -> Vec<Packet> {
         LearnerMsg::Entries(entries),
         LearnerMsg::Read { id, query: Bytes::from_static(b"query") },
         LearnerMsg::ReadIndex { id, below: slot },
+        LearnerMsg::FetchSnapshot { id: None, offset: 0 },
+        LearnerMsg::SnapshotPart { id: snapshot, offset: 0, data: Bytes::from_static(b"part") },
+        LearnerMsg::NoSnapshot { id: Some(snapshot) },
     ];
     let client = [
         ClientMsg::Registered { nonce, session: session(), rules: SessionRules::default() },

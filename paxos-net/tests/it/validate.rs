@@ -90,6 +90,7 @@ fn absurd_ballots() {
 fn absurd_slots() {
     let (ballot, id, wrong) = (ballot(), 0, Unsound::Slot(FAR));
     let chosen = SlotRange::default();
+    refused(AcceptorMsg::Prepare { ballot, from: FAR }, wrong);
     refused(AcceptorMsg::Accept { ballot, slot: FAR, entry: entry(), chosen }, wrong);
     for slots in far_ranges() {
         let (slot, entry) = (Slot(0), entry());
@@ -167,7 +168,7 @@ fn absurd_configurations() {
         _ => None,
     });
     let sound = sound.unwrap();
-    let mut table = vec![sound.clone(); 9];
+    let mut table = vec![sound.clone(); 15];
     table[0].acceptors.pop();
     table[1].acceptors.swap(0, 1);
     table[2].acceptors[1] = table[2].acceptors[0];
@@ -178,6 +179,12 @@ fn absurd_configurations() {
     table[6].window = 0;
     table[7].window = Layout::WINDOW_MAX + 1;
     table[8].learners.truncate(1);
+    table[9].sessions.ttl_ms = 0;
+    table[10].sessions.ttl_ms = SessionRules::TTL_MS_MAX + 1;
+    table[11].sessions.sessions_max = 0;
+    table[12].sessions.sessions_max = SessionRules::SESSIONS_MAX + 1;
+    table[13].sessions.window = 0;
+    table[14].sessions.window = SessionRules::WINDOW_MAX + 1;
     for (i, configuration) in table.into_iter().enumerate() {
         let refused = |packet: Packet| {
             let unsound = validate(&packet);
