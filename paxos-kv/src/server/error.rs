@@ -27,8 +27,8 @@ pub enum ServerError {
     /// Its data says who the first members are, or those whom it found do, and that is not what it
     /// was told now.
     #[error(
-        "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name the \
-         same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
+        "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name \
+         the same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
          another data directory"
     )]
     OtherMembers {

@@ -7,5 +7,6 @@ mod dev;
 mod initial_cluster;
 mod op;
 mod process;
+mod roles;
 mod store;
 mod support;
