@@ -4,6 +4,7 @@
 //! process: its nodes are as durable, and talk to each other without sockets.
 
 mod connection;
+mod data;
 mod desk;
 mod local;
 mod port;
@@ -12,6 +13,7 @@ mod tight;
 
 pub use self::local::{LocalCluster, LocalOptions, check_size};
 
+use self::data::{Data, DataCounters};
 use self::port::Port;
 use self::status::Inspector;
 use crate::store::Store;
@@ -20,7 +22,8 @@ use paxos_actors::Routes;
 use paxos_actors::control::Inspect;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{Node, NodeBuilder, NodeError};
-use paxos_actors::wal::{self, FileDisk, Wal, WalError, WalOptions};
+use paxos_actors::snapshots::SnapshotError;
+use paxos_actors::wal::{DiskError, Identity, WalError};
 use paxos_core::quorum::QuorumError;
 use paxos_core::{ClusterId, Configuration, Layout, Limits, MemberId, NodeId, Timing};
 use paxos_net::{Bridge, BridgeError, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
@@ -28,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -47,7 +50,7 @@ const REFUSAL_GRACE: Duration = Duration::from_secs(2);
 pub struct ServerOptions {
     /// The node.
     pub node: NodeId,
-    /// The directory of its log, for this node alone. It is made where there is none.
+    /// The directory of its log and its snapshots, for this node alone. It is made where there is none.
     pub data_dir: PathBuf,
     /// Where clients connect to.
     pub listen_client: SocketAddr,
@@ -57,6 +60,8 @@ pub struct ServerOptions {
     pub initial_cluster: BTreeMap<NodeId, String>,
     /// How long to wait.
     pub timing: Timing,
+    /// Bytes of the log that are applied between two snapshots, at least; at least 1.
+    pub snapshot_log_bytes: u64,
 }
 
 /// Why a node cannot be started, or has ended.
@@ -107,6 +112,12 @@ pub enum ServerError {
     /// Its log cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// Its snapshots cannot be opened.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
+    /// Its data directory cannot be opened.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Its roles cannot be started.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -158,7 +169,7 @@ pub struct Server {
 struct Core {
     node: Node<Store>,
     port: Port,
-    log: Arc<wal::Counters>,
+    counters: DataCounters,
     /// Its data directory was made by this start.
     is_new: bool,
     client_addr: SocketAddr,
@@ -168,6 +179,15 @@ struct Core {
     layout: Layout,
     timing: Timing,
     watching: Option<JoinHandle<Infallible>>,
+}
+
+/// What the roles of a node are started with.
+struct Start {
+    layout: Layout,
+    life: u64,
+    timing: Timing,
+    limits: Limits,
+    base: Routes,
 }
 
 /// What is known of the links to peers.
@@ -206,14 +226,16 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let layout = options.check()?;
         let ServerOptions { node, initial_cluster, timing, .. } = &options;
-        let log = open_log(&options.data_dir, *node)?;
-        let me = log.identity().member;
+        let limits = limits(options.snapshot_log_bytes);
+        let data = Data::open(&options.data_dir, *node, &layout)?;
+        let me = data.log.identity().member;
         let listen = options.listen_peer;
         let (life, told) = (rand::random(), layout.fingerprint());
         let links = BridgeOptions::new(me, life, listen, told, initial_cluster.clone());
         let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(log, life, layout, *timing, base, options.listen_client).await?;
+        let start = Start { layout, life, timing: *timing, limits, base };
+        let mut core = Core::start(data, start, options.listen_client).await?;
         bridge.accept(core.node.routes());
         core.open(Some(Links { counters: bridge.counters(), round_trips: bridge.round_trips() }));
         let events = bridge.events();
@@ -256,23 +278,17 @@ impl Server {
 
 impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
-    async fn start(
-        log: Wal,
-        life: u64,
-        layout: Layout,
-        timing: Timing,
-        base: Routes,
-        listen: SocketAddr,
-    ) -> Result<Core, ServerError> {
+    async fn start(data: Data, start: Start, listen: SocketAddr) -> Result<Core, ServerError> {
+        let Start { layout, life, timing, limits, base } = start;
         let listener = TcpListener::bind(listen).await.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => ServerError::ClientPortInUse(listen),
             _ => ServerError::ClientPort(listen, error),
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let (identity, counters) = (log.identity(), log.counters());
-        let (me, is_new) = (identity.member, identity.is_new);
-        let limits = Limits::default();
+        let counters = data.counters();
+        let Data { log, snapshots } = data;
+        let Identity { member: me, is_new } = log.identity();
         let port = Port::new(me, limits);
         let node = NodeBuilder::new(me, layout.clone())
             .life(life)
@@ -280,20 +296,21 @@ impl Core {
             .limits(limits)
             .log(Box::new(log))
             .learner(Store::new)
+            .snapshots(Box::new(snapshots))
             .routes(port.add_to(base))
             .start()?;
-        let (log, listener, watching) = (counters, Some(listener), None);
-        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching })
+        let (listener, watching) = (Some(listener), None);
+        Ok(Core { node, port, counters, is_new, client_addr, listener, layout, timing, watching })
     }
 
     /// Lets clients in.
     fn open(&mut self, links: Option<Links>) {
         if let Some(listener) = self.listener.take() {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
-            let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
+            let watching = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
             self.watching = Some(actix_rt::spawn(watching));
-            let log = Arc::clone(&self.log);
-            let inspector = Inspector { node: self.node.view(), log, links };
+            let counters = self.counters.clone();
+            let inspector = Inspector { node: self.node.view(), counters, links };
             self.port.open(listener, self.node.routes(), inspector);
         }
     }
@@ -308,8 +325,8 @@ impl Core {
     }
 }
 
-fn open_log(data_dir: &Path, node: NodeId) -> Result<Wal, WalError> {
-    Wal::open(FileDisk::open(data_dir)?, WalOptions::new(node))
+fn limits(snapshot_log_bytes: u64) -> Limits {
+    Limits { snapshot_log_bytes: snapshot_log_bytes.max(1), ..Limits::default() }
 }
 
 /// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not

@@ -1,6 +1,7 @@
 //! A whole cluster in one process: durable nodes that need no sockets between them.
 
-use super::{Core, ServerError, open_log};
+use super::data::Data;
+use super::{Core, ServerError, Start, limits};
 use paxos_actors::Routes;
 use paxos_core::{Layout, NodeId, Timing};
 use std::net::SocketAddr;
@@ -15,6 +16,8 @@ pub struct LocalOptions {
     pub listen_client: Vec<SocketAddr>,
     /// How long to wait.
     pub timing: Timing,
+    /// Bytes of the log that are applied between two snapshots, at least; at least 1.
+    pub snapshot_log_bytes: u64,
 }
 
 /// A running cluster. Dropping it is a crash: nothing is drained.
@@ -29,10 +32,15 @@ impl LocalCluster {
         check_size(&options.data_dir, nodes.len())?;
         let mut cores = Vec::new();
         for (&node, &listen) in nodes.iter().zip(&options.listen_client) {
-            let log = open_log(&options.data_dir.join(format!("node-{node}")), node)?;
-            let (layout, timing) = (layout.clone(), options.timing);
-            let (life, base) = (rand::random(), Routes::new());
-            cores.push(Core::start(log, life, layout, timing, base, listen).await?);
+            let data = Data::open(&options.data_dir.join(format!("node-{node}")), node, &layout)?;
+            let start = Start {
+                layout: layout.clone(),
+                life: rand::random(),
+                timing: options.timing,
+                limits: limits(options.snapshot_log_bytes),
+                base: Routes::new(),
+            };
+            cores.push(Core::start(data, start, listen).await?);
         }
         for place in 0..cores.len() {
             let me = &cores[place];

@@ -8,7 +8,7 @@ use super::logging::LogArgs;
 use super::prompt;
 use super::serve::{Stopped, abort_on_panic};
 use clap::{Args, value_parser};
-use paxos_core::Timing;
+use paxos_core::{Limits, Timing};
 use paxos_kv::KvClient;
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use std::io::{self, IsTerminal, Write};
@@ -53,7 +53,12 @@ pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
         return processes::run(&args, timing);
     }
     let has_prompt = args.has_prompt();
-    let options = LocalOptions { listen_client: args.listen(0), data_dir: args.data_dir, timing };
+    let options = LocalOptions {
+        listen_client: args.listen(0),
+        data_dir: args.data_dir,
+        timing,
+        snapshot_log_bytes: Limits::default().snapshot_log_bytes,
+    };
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
         let shown = options.data_dir.display().to_string();

@@ -107,7 +107,7 @@ impl Printed {
             Printed::Status(nodes) => {
                 let head = [
                     "ENDPOINT", "NODE", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
-                    "DIGEST", "KEYS", "REVISION",
+                    "SNAPSHOT", "TRIMMED", "DIGEST", "KEYS", "REVISION",
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
                     Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
@@ -201,13 +201,15 @@ fn line(node: &EndpointStatus) -> String {
     match &node.status {
         Ok(status) => format!(
             "{endpoint}: node {}, {}, leader {}, ballot {}, chosen below {}, applied below {}, \
-             digest {}\n",
+             snapshot below {}, trimmed below {}, digest {}\n",
             status.node,
             stance(status),
             leader(status),
             status.ballot,
             status.chosen_below,
             status.applied_below,
+            status.snapshot_below,
+            status.trimmed,
             status.digest,
         ),
         Err(error) => format!("{endpoint}: no answer: {error}\n"),
@@ -222,6 +224,8 @@ fn cells(status: &Status) -> Vec<String> {
         status.ballot.clone(),
         status.chosen_below.to_string(),
         status.applied_below.to_string(),
+        status.snapshot_below.to_string(),
+        status.trimmed.to_string(),
         status.digest.clone(),
         status.keys.to_string(),
         status.revision.to_string(),
