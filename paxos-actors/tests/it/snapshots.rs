@@ -11,7 +11,7 @@ use paxos_actors::snapshots::{DiskSnapshots, SnapshotStore, SnapshotTold};
 use paxos_actors::wal::MemoryDisk;
 use paxos_actors::{Log, LogEvent};
 use paxos_core::{
-    Applied, Limits, NodeId, Outcome, Slot, SnapshotEvent, SnapshotParts, SnapshotPiece,
+    Applied, Kind, Limits, NodeId, Outcome, Slot, SnapshotEvent, SnapshotParts, SnapshotPiece,
     SnapshotTask, StateMachine, Unrestorable,
 };
 use std::path::PathBuf;
@@ -62,7 +62,8 @@ async fn comes_back_through_a_snapshot(plan: ClusterBuilder<Tally>) {
     let below = chosen_below(&cluster).await;
     let more = write_until_trimmed(&mut cluster, "more", below).await;
     agreement(&cluster, written + 40 + more).await;
-    let posted = cluster.status().await.values().map(|n| n.counts.posted["snapshot_part"]).sum();
+    let posted =
+        cluster.status().await.values().map(|n| n.counts.posted[&Kind::SnapshotPart]).sum();
     assert!((2u64..).contains(&posted), "{posted} parts");
 }
 
@@ -128,7 +129,7 @@ impl StateMachine for Amnesiac {
 #[actix::test]
 async fn a_state_that_cannot_be_restored_ends_the_node_and_says_so() {
     let limits = Limits { snapshot_log_bytes: 100, ..Limits::default() };
-    let plan = Cluster::builder(1).expect("sound").limits(limits).state(|_| Amnesiac::default());
+    let plan = Cluster::builder(1, |_| Amnesiac::default()).expect("sound").limits(limits);
     let mut cluster = plan.start().await.expect("can start");
     let client = cluster.client().await.expect("can start").timeout(Duration::from_secs(60));
     eventually("a snapshot", async || {

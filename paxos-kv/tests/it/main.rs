@@ -9,4 +9,5 @@ mod op;
 mod process;
 mod roles;
 mod store;
+mod store_snapshot;
 mod support;

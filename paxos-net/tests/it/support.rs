@@ -6,7 +6,7 @@ use paxos_actors::{Envelope, Routes};
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, CommandName, Entries, Entry,
     Incarnation, Layout, LearnerMsg, MemberId, NodeId, Packet, PromisePart, ProposerMsg, Reply,
-    RoleName, SessionId, Slot, SlotRange, Vote,
+    RoleName, SessionId, Slot, SlotRange, SnapshotId, Vote,
 };
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Count, Patience};
 use std::collections::BTreeMap;
@@ -37,6 +37,10 @@ pub fn entry() -> Entry {
     let register = Body::Register { nonce: 77 };
     let register = Command { client: NodeId(1), learner: NodeId(2), body: register };
     Entry { log_time_ms: 12, commands: Arc::new([command(b"value"), register]) }
+}
+
+pub fn snapshot() -> SnapshotId {
+    SnapshotId { below: Slot(8), log_time_ms: 3, bytes: 9, crc: 0xFEED }
 }
 
 /// One sound message of every kind for every role.
@@ -75,6 +79,7 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
         AcceptorMsg::Fetch { from: slot, role: RoleName::Acceptor },
         AcceptorMsg::Entries(entries.clone()),
+        AcceptorMsg::Covered { below: slot, log_time_ms: 3 },
     ];
     let proposer = [
         ProposerMsg::Roster(roster.clone()),
@@ -95,6 +100,9 @@ pub fn samples() -> Vec<Packet> {
         LearnerMsg::Entries(entries),
         LearnerMsg::Read { id, query: Bytes::from_static(b"query") },
         LearnerMsg::ReadIndex { id, below: slot },
+        LearnerMsg::FetchSnapshot { id: Some(snapshot()), offset: 4 },
+        LearnerMsg::SnapshotPart { id: snapshot(), offset: 4, data: Bytes::from_static(b"bytes") },
+        LearnerMsg::NoSnapshot { id: None },
     ];
     let client = [
         ClientMsg::Registered { nonce, session: session() },

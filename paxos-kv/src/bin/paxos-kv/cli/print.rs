@@ -107,7 +107,7 @@ impl Printed {
             Printed::Status(nodes) => {
                 let head = [
                     "ENDPOINT", "NODE", "ROLES", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
-                    "DIGEST", "KEYS", "REVISION",
+                    "SNAPSHOT", "TRIMMED", "DIGEST", "KEYS", "REVISION",
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
                     Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
@@ -216,7 +216,14 @@ fn line(node: &EndpointStatus) -> String {
     }
     line += &format!(", chosen below {}", status.chosen_below);
     if has(status, "learner") {
-        line += &format!(", applied below {}, digest {}", status.applied_below, status.digest);
+        let (applied, snapshot) = (status.applied_below, status.snapshot_below);
+        line += &format!(", applied below {applied}, snapshot below {snapshot}");
+    }
+    if has(status, "acceptor") {
+        line += &format!(", trimmed below {}", status.trimmed);
+    }
+    if has(status, "learner") {
+        line += &format!(", digest {}", status.digest);
     }
     line + "\n"
 }
@@ -232,6 +239,8 @@ fn cells(status: &Status) -> Vec<String> {
         of("proposer", status.ballot.clone()),
         status.chosen_below.to_string(),
         of("learner", status.applied_below.to_string()),
+        of("learner", status.snapshot_below.to_string()),
+        of("acceptor", status.trimmed.to_string()),
         of("learner", status.digest.clone()),
         of("learner", status.keys.to_string()),
         of("learner", status.revision.to_string()),
