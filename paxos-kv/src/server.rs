@@ -18,7 +18,7 @@ pub use self::error::ServerError;
 pub use self::local::{LocalCluster, LocalOptions, check_size};
 pub use self::options::{Member, ServerOptions};
 
-use self::data::Data;
+use self::data::{Data, DataCounters};
 use self::port::Port;
 use self::status::Inspector;
 use self::targets::Targets;
@@ -27,7 +27,7 @@ use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{Node, NodeBuilder};
-use paxos_actors::wal::{self, FileDisk};
+use paxos_actors::wal::{FileDisk, Identity};
 use paxos_core::{Layout, Limits, MemberId, NodeId, Roles, Timing};
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
@@ -58,7 +58,7 @@ pub struct Server {
 struct Core {
     node: Node<Store>,
     port: Port,
-    log: Arc<wal::Counters>,
+    counters: DataCounters,
     /// Its data directory was made by this start.
     is_new: bool,
     client_addr: SocketAddr,
@@ -70,6 +70,15 @@ struct Core {
     watching: Option<JoinHandle<Infallible>>,
     /// Keeps other processes from the data of a node without a log.
     _lock: Option<FileDisk>,
+}
+
+/// What the roles of a node are started with.
+struct Start {
+    layout: Layout,
+    life: u64,
+    timing: Timing,
+    limits: Limits,
+    base: Routes,
 }
 
 /// What is known of the links to peers.
@@ -85,12 +94,14 @@ impl Server {
     pub async fn start(options: ServerOptions) -> Result<Server, ServerError> {
         let layout = options.check()?;
         let (node, timing, listen) = (options.node, options.timing, options.listen_peer);
-        let data = Data::open(&options.data_dir, node, layout.roles(node).acceptor)?;
+        let limits = limits(options.snapshot_log_bytes);
+        let data = Data::open(&options.data_dir, node, &layout)?;
         let (me, life, told) = (data.identity.member, rand::random(), layout.fingerprint());
         let links = BridgeOptions::new(me, life, listen, told, options.addresses());
         let mut bridge = Bridge::bind(links)?;
         let base = bridge.routes(Routes::new());
-        let mut core = Core::start(data, life, layout, timing, base, options.listen_client).await?;
+        let start = Start { layout, life, timing, limits, base };
+        let mut core = Core::start(data, start, options.listen_client).await?;
         for &peer in options.initial_cluster.keys().filter(|&&peer| peer != node) {
             // Until a link says otherwise.
             core.port.targets().set_away(peer, true);
@@ -137,22 +148,16 @@ impl Server {
 
 impl Core {
     /// Starts the roles. Clients wait in the listener's queue until [`Core::open`].
-    async fn start(
-        data: Data,
-        life: u64,
-        layout: Layout,
-        timing: Timing,
-        base: Routes,
-        listen: SocketAddr,
-    ) -> Result<Core, ServerError> {
+    async fn start(data: Data, start: Start, listen: SocketAddr) -> Result<Core, ServerError> {
+        let Start { layout, life, timing, limits, base } = start;
         let listener = TcpListener::bind(listen).await.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => ServerError::ClientPortInUse(listen),
             _ => ServerError::ClientPort(listen, error),
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let (me, is_new) = (data.identity.member, data.identity.is_new);
-        let limits = Limits::default();
+        let Data { identity, log, snapshots, counters, lock } = data;
+        let Identity { member: me, is_new } = identity;
         let port = Port::new(me, limits, Targets::new(me.node, &layout));
         let mut builder = NodeBuilder::new(me, layout.clone())
             .life(life)
@@ -160,22 +165,35 @@ impl Core {
             .limits(limits)
             .learner(Store::new)
             .routes(port.add_to(base));
-        if let Some(log) = data.log {
+        if let Some(log) = log {
             builder = builder.log(Box::new(log));
         }
-        let node = builder.start()?;
-        let (log, listener, watching, _lock) = (data.counters, Some(listener), None, data.lock);
-        Ok(Core { node, port, log, is_new, client_addr, listener, layout, timing, watching, _lock })
+        if let Some(snapshots) = snapshots {
+            builder = builder.snapshots(Box::new(snapshots));
+        }
+        let (node, listener, watching, _lock) = (builder.start()?, Some(listener), None, lock);
+        Ok(Core {
+            node,
+            port,
+            counters,
+            is_new,
+            client_addr,
+            listener,
+            layout,
+            timing,
+            watching,
+            _lock,
+        })
     }
 
     /// Lets clients in.
     fn open(&mut self, links: Option<Links>) {
         if let Some(listener) = self.listener.take() {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
-            let watching = tight::watch(self.timing, Arc::clone(&self.log), round_trips);
+            let watching = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
             self.watching = Some(actix_rt::spawn(watching));
-            let log = Arc::clone(&self.log);
-            let inspector = Inspector { node: self.node.view(), log, links };
+            let counters = self.counters.clone();
+            let inspector = Inspector { node: self.node.view(), counters, links };
             self.port.set_routes(self.node.routes());
             self.port.open(listener, inspector);
         }
@@ -201,6 +219,10 @@ impl Core {
             watching.abort();
         }
     }
+}
+
+fn limits(snapshot_log_bytes: u64) -> Limits {
+    Limits { snapshot_log_bytes: snapshot_log_bytes.max(1), ..Limits::default() }
 }
 
 /// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not

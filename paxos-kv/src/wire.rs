@@ -101,6 +101,10 @@ pub struct Status {
     pub chosen_below: u64,
     /// Every slot below is applied.
     pub applied_below: u64,
+    /// Its newest snapshot on disk has the effect of every slot below; 0: it has none.
+    pub snapshot_below: u64,
+    /// Its log has forgotten every slot below.
+    pub trimmed: u64,
     /// Digest of the state and the sessions at `applied_below`, in hexadecimal.
     pub digest: String,
     /// Log time at `applied_below`, in milliseconds.
@@ -132,6 +136,8 @@ pub struct Counters {
     pub messages: BTreeMap<String, u64>,
     /// The log.
     pub log: BTreeMap<String, u64>,
+    /// Snapshots: written, installed, sent.
+    pub snapshots: BTreeMap<String, u64>,
     /// Links to peers.
     pub links: BTreeMap<String, u64>,
     /// The client port.

@@ -11,6 +11,7 @@ pub struct Counters {
     frames: AtomicU64,
     records: AtomicU64,
     bytes: AtomicU64,
+    segments: AtomicU64,
     fsync: Latency,
 }
 
@@ -25,6 +26,8 @@ pub struct Counts {
     pub records: u64,
     /// Bytes of frames written.
     pub bytes: u64,
+    /// Segments that the log has now.
+    pub segments: u64,
     /// Microseconds that the slowest sync took.
     pub fsync_us_max: u64,
     /// Microseconds that a sync took of late, on average.
@@ -39,6 +42,7 @@ impl Counters {
             frames: self.frames.load(Ordering::Relaxed),
             records: self.records.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            segments: self.segments.load(Ordering::Relaxed),
             fsync_us_max: self.fsync.max_us(),
             fsync_us_avg: self.fsync.average_us(),
         }
@@ -66,5 +70,9 @@ impl Counters {
 
     pub(crate) fn wrote(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_segments(&self, count: usize) {
+        self.segments.store(count as u64, Ordering::Relaxed);
     }
 }

@@ -110,6 +110,7 @@ impl Segments {
             draft: None,
             written: 0,
         };
+        segments.counters.has_segments(segments.held.len());
         if !is_clean {
             // The next segment's header says where this one ends: that cuts off what is behind.
             segments.roll()?;
@@ -283,7 +284,9 @@ impl Segments {
         self.file = spare.file;
         self.place = header.place();
         self.end = end;
-        self.forget(header.first)
+        self.forget(header.first)?;
+        self.counters.has_segments(self.held.len());
+        Ok(())
     }
 
     /// Takes the segments before `first` out of the log. One of them becomes the spare: what it

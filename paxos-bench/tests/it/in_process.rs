@@ -37,6 +37,7 @@ impl InProcess {
             listen_client,
             parts: each.map(part).collect(),
             timing: Timing::default(),
+            snapshot_log_bytes: 100_000,
         };
         let (orders, ordered) = mpsc::unbounded_channel();
         let thread = std::thread::spawn(|| actix_rt::System::new().block_on(run(options, ordered)));

@@ -1,34 +1,67 @@
-//! What a node has on disk.
+//! What a node has on disk: who it is, its log and its snapshots.
 
-use paxos_actors::wal::{Counters, FileDisk, Identity, Wal, WalError, WalOptions};
-use paxos_core::{Incarnation, NodeId};
+use super::ServerError;
+use paxos_actors::snapshots::DiskSnapshots;
+use paxos_actors::wal::{FileDisk, Identity, Wal, WalOptions};
+use paxos_actors::{snapshots, wal};
+use paxos_core::{Incarnation, Layout, NodeId};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A data directory, taken by this process: who the node is, and the log of its acceptor.
+/// Snapshots are in a directory of their own below the data directory.
+const SNAPSHOTS: &str = "snapshots";
+
+/// The data directory of a node, taken by this process. Its log and its snapshots have a thread of
+/// their own each.
 pub(super) struct Data {
     pub(super) identity: Identity,
     /// None where the node has no acceptor.
     pub(super) log: Option<Wal>,
-    pub(super) counters: Arc<Counters>,
+    /// None where the node has no learner.
+    pub(super) snapshots: Option<DiskSnapshots>,
+    pub(super) counters: DataCounters,
     /// Keeps other processes away for as long as it is held. Where there is a log, that one does.
     pub(super) lock: Option<FileDisk>,
 }
 
+/// What log and snapshots count.
+#[derive(Clone, Debug)]
+pub(super) struct DataCounters {
+    pub(super) log: Arc<wal::Counters>,
+    pub(super) snapshots: Arc<snapshots::Counters>,
+}
+
 impl Data {
-    /// Takes the directory; makes it where there is none.
+    /// Takes the data directory of `node`, and makes it if there is none.
     pub(super) fn open(
-        directory: &Path,
+        data_dir: &Path,
         node: NodeId,
-        has_acceptor: bool,
-    ) -> Result<Data, WalError> {
-        let mut disk = FileDisk::open(directory)?;
-        if has_acceptor {
-            let log = Wal::open(disk, WalOptions::new(node))?;
-            let (identity, counters) = (log.identity(), log.counters());
-            return Ok(Data { identity, log: Some(log), counters, lock: None });
-        }
-        let identity = Identity::open(&mut disk, node, Incarnation(rand::random()))?;
-        Ok(Data { identity, log: None, counters: Arc::default(), lock: Some(disk) })
+        layout: &Layout,
+    ) -> Result<Data, ServerError> {
+        let roles = layout.roles(node);
+        let mut disk = FileDisk::open(data_dir)?;
+        let (identity, log, lock) = match roles.acceptor {
+            true => {
+                let log = Wal::open(disk, WalOptions::new(node))?;
+                (log.identity(), Some(log), None)
+            }
+            false => {
+                let identity = Identity::open(&mut disk, node, Incarnation(rand::random()))?;
+                (identity, None, Some(disk))
+            }
+        };
+        let snapshots = match roles.learner {
+            true => {
+                let others = layout.learners.iter().any(|feed| feed.learner != node);
+                let disk = FileDisk::open(data_dir.join(SNAPSHOTS))?;
+                Some(DiskSnapshots::open(disk, node, others)?)
+            }
+            false => None,
+        };
+        let counters = DataCounters {
+            log: log.as_ref().map(Wal::counters).unwrap_or_default(),
+            snapshots: snapshots.as_ref().map(DiskSnapshots::counters).unwrap_or_default(),
+        };
+        Ok(Data { identity, log, snapshots, counters, lock })
     }
 }

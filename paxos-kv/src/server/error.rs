@@ -2,7 +2,8 @@
 
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::NodeError;
-use paxos_actors::wal::WalError;
+use paxos_actors::snapshots::SnapshotError;
+use paxos_actors::wal::{DiskError, WalError};
 use paxos_core::{ClusterId, LayoutError, NodeId, Roles};
 use paxos_net::{BridgeError, Refusal};
 use std::io;
@@ -27,8 +28,8 @@ pub enum ServerError {
     /// Its data says who the first members are, or those whom it found do, and that is not what it
     /// was told now.
     #[error(
-        "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name the \
-         same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
+        "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name \
+         the same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
          another data directory"
     )]
     OtherMembers {
@@ -72,6 +73,12 @@ pub enum ServerError {
     /// Its log cannot be opened.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// Its snapshots cannot be opened.
+    #[error(transparent)]
+    Snapshots(#[from] SnapshotError),
+    /// Its data directory cannot be opened.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Its roles cannot be started.
     #[error(transparent)]
     Node(#[from] NodeError),

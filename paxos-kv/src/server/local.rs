@@ -1,7 +1,7 @@
 //! A whole cluster in one process: durable nodes that need no sockets between them.
 
 use super::data::Data;
-use super::{Core, ServerError};
+use super::{Core, ServerError, Start, limits};
 use paxos_actors::Routes;
 use paxos_core::{Layout, NodeId, Part, QuorumRule, Timing};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub struct LocalOptions {
     pub parts: BTreeMap<NodeId, Part>,
     /// How long to wait.
     pub timing: Timing,
+    /// Bytes of the log that are applied between two snapshots, at least; at least 1.
+    pub snapshot_log_bytes: u64,
 }
 
 /// A running cluster. Dropping it is a crash: nothing is drained.
@@ -72,10 +74,15 @@ impl LocalCluster {
         let listen = place.and_then(|place| self.options.listen_client.get_mut(place));
         let listen = listen.ok_or(ServerError::NotInCluster(node))?;
         let data_dir = self.options.data_dir.join(format!("node-{node}"));
-        let data = Data::open(&data_dir, node, self.layout.roles(node).acceptor)?;
-        let (layout, timing) = (self.layout.clone(), self.options.timing);
-        let (life, base) = (rand::random(), Routes::new());
-        let core = Core::start(data, life, layout, timing, base, *listen).await?;
+        let data = Data::open(&data_dir, node, &self.layout)?;
+        let start = Start {
+            layout: self.layout.clone(),
+            life: rand::random(),
+            timing: self.options.timing,
+            limits: limits(self.options.snapshot_log_bytes),
+            base: Routes::new(),
+        };
+        let core = Core::start(data, start, *listen).await?;
         *listen = core.client_addr;
         self.nodes.insert(node, core);
         Ok(())

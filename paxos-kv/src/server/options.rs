@@ -25,6 +25,8 @@ pub struct ServerOptions {
     pub quorums: QuorumRule,
     /// How long to wait.
     pub timing: Timing,
+    /// Bytes of the log that are applied between two snapshots, at least; at least 1.
+    pub snapshot_log_bytes: u64,
 }
 
 /// A first member of a cluster.

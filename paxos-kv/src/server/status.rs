@@ -1,18 +1,17 @@
 //! What a node tells about itself.
 
 use super::Links;
+use super::data::DataCounters;
 use crate::store::Store;
 use crate::wire::{Counters, Status};
 use paxos_actors::node::{NodeStatus, NodeView};
-use paxos_actors::wal;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Puts together what a node tells from what its roles, its log and its links tell.
 #[derive(Clone, Debug)]
 pub(super) struct Inspector {
     pub(super) node: NodeView<Store>,
-    pub(super) log: Arc<wal::Counters>,
+    pub(super) counters: DataCounters,
     pub(super) links: Option<Links>,
 }
 
@@ -40,11 +39,13 @@ impl Inspector {
             status.promised = acceptor.promised.to_string();
             status.awaited = acceptor.awaited.iter().map(|node| node.0).collect();
             status.chosen_below = status.chosen_below.max(acceptor.chosen_below.0);
+            status.trimmed = acceptor.trimmed.0;
         }
         if let Some(learner) = node.learner {
             status.roles.push("learner".to_owned());
             status.chosen_below = status.chosen_below.max(learner.chosen_below.0);
             status.applied_below = learner.applied_below.0;
+            status.snapshot_below = learner.snapshot_below.0;
             status.digest = format!("{:016x}", learner.digest);
             status.log_time_ms = learner.log_time_ms;
             status.sessions = learner.sessions;
@@ -53,7 +54,8 @@ impl Inspector {
     }
 
     fn counters(&self, node: &NodeStatus) -> Counters {
-        let (log, counts) = (self.log.read(), &node.counts);
+        let (log, counts) = (self.counters.log.read(), &node.counts);
+        let snapshots = self.counters.snapshots.read();
         let named = |(name, count): (&str, u64)| (name.to_owned(), count);
         let messages = counts.posted.iter().filter(|&(_, &n)| n > 0);
         let dropped = node.shells.values().map(|shell| shell.dropped);
@@ -67,11 +69,13 @@ impl Inspector {
             log: [
                 ("frames", log.frames),
                 ("bytes", log.bytes),
+                ("segments", log.segments),
                 ("fsync_us_max", log.fsync_us_max),
                 ("fsync_us_avg", log.fsync_us_avg),
             ]
             .map(named)
             .into(),
+            snapshots: snapshots.named().map(named).into(),
             links: self.links.as_ref().map(Links::read).unwrap_or_default(),
             clients: Default::default(),
         }

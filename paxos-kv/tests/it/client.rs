@@ -37,6 +37,7 @@ impl InThread {
             data_dir: dir.path().to_owned(),
             listen_client: vec![any; nodes],
             timing: Timing::default(),
+            snapshot_log_bytes: 64 << 20,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, addresses) = std::sync::mpsc::channel();

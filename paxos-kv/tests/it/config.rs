@@ -73,6 +73,8 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
         named("log-level", json!("debug"), "PAXOS_KV_LOG_LEVEL"),
         json!({ "key": "election-timeout-ms", "value": 300, "from": "default" }),
         json!({ "key": "listen-peer", "value": "127.0.0.1:2580", "from": "default" }),
+        json!({ "key": "quorums", "value": "majority", "from": "default" }),
+        json!({ "key": "roles", "value": null, "from": "unset" }),
     ];
     for expected in &expected {
         assert_eq!(setting(&report, expected["key"].as_str().unwrap()), expected);
@@ -161,7 +163,7 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     let unsound = |more: &[&str], expected: &[&str]| {
         let run = file.check(&[], more);
         assert_eq!(run.code, 2, "{run:?}");
-        assert_eq!(run.stdout.lines().count(), 9, "all settings are shown: {run:?}");
+        assert_eq!(run.stdout.lines().count(), 11, "all settings are shown: {run:?}");
         let said: Vec<&str> = run.stderr.lines().collect();
         assert_eq!(said.len(), expected.len(), "{run:?}");
         for (said, expected) in said.iter().zip(expected) {
@@ -171,6 +173,11 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     unsound(&["--id", "3"], &["node 3 is not in the initial cluster"]);
     unsound(&["--election-timeout-ms", "50"], &["it must be at least 3 times as long (60 ms"]);
     unsound(&["--heartbeat-ms", "200", "--id", "7"], &["600 ms or more", "node 7 is not in"]);
+    unsound(
+        &["--quorums", "1,1"],
+        &["1 and phase-2 quorums of 1 out of 2 acceptors need not meet"],
+    );
+    unsound(&["--roles", "learner"], &["write 2/learner=HOST:PORT there"]);
     unsound(&["--listen-peer", "127.0.0.1:2589"], &["cannot both connect to 127.0.0.1:2589"]);
 
     let dir = tempfile::tempdir().unwrap();

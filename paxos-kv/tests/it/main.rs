@@ -9,6 +9,7 @@ mod golden;
 mod initial_cluster;
 mod op;
 mod process;
+mod roles;
 mod store;
 mod store_snapshot;
 mod support;

@@ -91,17 +91,26 @@ pub struct Processes {
     nodes: Vec<Option<Child>>,
     pub clients: Vec<u16>,
     pub peers: Vec<u16>,
+    /// What each is named as in the initial cluster, behind its number.
+    parts: Vec<&'static str>,
 }
 
 impl Processes {
     /// A cluster of so many nodes, none of which runs yet.
     pub fn new(nodes: usize) -> Processes {
+        Processes::with_parts(&vec![""; nodes])
+    }
+
+    /// A cluster of nodes with these roles, as in `/acceptor`; none runs yet.
+    pub fn with_parts(parts: &[&'static str]) -> Processes {
+        let nodes = parts.len();
         let ports = |_| closed_port();
         Processes {
             dir: tempfile::tempdir().unwrap(),
             nodes: (0..nodes).map(|_| None).collect(),
             clients: (0..nodes).map(ports).collect(),
             peers: (0..nodes).map(ports).collect(),
+            parts: parts.to_vec(),
         }
     }
 
@@ -119,7 +128,8 @@ impl Processes {
 
     pub fn initial_cluster(&self) -> String {
         let each = self.peers.iter().enumerate();
-        each.map(|(i, port)| format!("{}=127.0.0.1:{port}", i + 1)).collect::<Vec<_>>().join(",")
+        let name = |i: usize| format!("{}{}", i + 1, self.parts[i]);
+        each.map(|(i, port)| format!("{}=127.0.0.1:{port}", name(i))).collect::<Vec<_>>().join(",")
     }
 
     /// What a node is started with.

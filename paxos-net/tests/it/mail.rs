@@ -1,11 +1,12 @@
 //! Mail in frames: how it looks, and that it comes out as it went in.
 
 use crate::golden::{Golden, Vector};
-use crate::support::samples;
+use crate::support::{samples, snapshot};
+use bytes::Bytes;
 use paxos_actors::codec;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, Command, Entry, NodeId, Packet, PromisePart, ProposerMsg, SessionId,
-    Slot, SlotRange, Vote,
+    AcceptorMsg, Ballot, Body, Command, Entry, LearnerMsg, Limits, NodeId, Packet, PromisePart,
+    ProposerMsg, SessionId, Slot, SlotRange, Vote,
 };
 use paxos_net::wire::MAIL;
 use paxos_net::{FrameReader, FrameWriter};
@@ -145,4 +146,15 @@ proptest! {
     fn garbage_payloads_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = codec::decode::<(NodeId, Packet)>(&payload);
     }
+}
+
+#[test]
+fn the_largest_part_of_a_snapshot_fits_a_frame() {
+    let limits = Limits::default();
+    let data = Bytes::from(vec![7; limits.part_bytes_max]);
+    let part = LearnerMsg::SnapshotPart { id: snapshot(), offset: u64::MAX / 2, data };
+    let mail = (NodeId(u64::MAX), Packet::from(part));
+    let mut writer = FrameWriter::new(limits.peer_frame_bytes_max);
+    writer.push(MAIL, &mail).unwrap();
+    assert_eq!(read(writer.bytes()), [mail]);
 }

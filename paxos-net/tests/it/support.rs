@@ -39,6 +39,10 @@ pub fn entry() -> Entry {
     Entry { log_time_ms: 12, commands: Arc::new([command(b"value"), register]) }
 }
 
+pub fn snapshot() -> SnapshotId {
+    SnapshotId { below: Slot(8), log_time_ms: 3, bytes: 9, crc: 0xFEED }
+}
+
 /// One sound message of every kind for every role.
 pub fn samples() -> Vec<Packet> {
     let (ballot, slot, id, hops, nonce) = (ballot(), Slot(8), 5, 1, 77);
@@ -102,9 +106,9 @@ pub fn samples() -> Vec<Packet> {
         LearnerMsg::Entries(entries),
         LearnerMsg::Read { id, query: Bytes::from_static(b"query") },
         LearnerMsg::ReadIndex { id, below: slot },
-        LearnerMsg::FetchSnapshot { id: None, offset: 0 },
-        LearnerMsg::SnapshotPart { id: snapshot, offset: 0, data: Bytes::from_static(b"part") },
-        LearnerMsg::NoSnapshot { id: Some(snapshot) },
+        LearnerMsg::FetchSnapshot { id: Some(snapshot()), offset: 4 },
+        LearnerMsg::SnapshotPart { id: snapshot(), offset: 4, data: Bytes::from_static(b"bytes") },
+        LearnerMsg::NoSnapshot { id: None },
     ];
     let client = [
         ClientMsg::Registered { nonce, session: session(), rules: SessionRules::default() },

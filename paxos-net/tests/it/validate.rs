@@ -1,14 +1,15 @@
 //! What no sound node says, message by message.
 
-use crate::support::{ballot, command, entry, samples, session};
+use crate::support::{ballot, command, entry, samples, session, snapshot};
 use bytes::Bytes;
 use paxos_core::{
     AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind, Layout,
     LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, SessionRules,
-    Slot, SlotRange, Vote,
+    Slot, SlotRange, SnapshotId, Vote,
 };
 use paxos_net::validate::{
-    ITEMS_MAX, LOG_TIME_MS_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, Unsound, validate,
+    ITEMS_MAX, LOG_TIME_MS_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, SNAPSHOT_BYTES_MAX, Unsound,
+    validate,
 };
 use std::collections::BTreeSet;
 
@@ -105,6 +106,7 @@ fn absurd_slots() {
     refused(ProposerMsg::Progress { life: 1, applied_below: FAR, log_time_ms, expiry_ms }, wrong);
     refused(LearnerMsg::Voted { slot: FAR, vote: Vote { ballot, entry: entry() } }, wrong);
     refused(LearnerMsg::ReadIndex { id, below: FAR }, wrong);
+    refused(AcceptorMsg::Covered { below: FAR, log_time_ms }, wrong);
     let session = SessionId { slot: FAR, index: 0 };
     refused(ClientMsg::Registered { nonce: 0, session, rules: SessionRules::default() }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
@@ -208,7 +210,33 @@ fn absurd_commands_and_times() {
         expiry_ms,
     };
     refused(progress(u64::MAX, None), wrong);
+    refused(AcceptorMsg::Covered { below: Slot(0), log_time_ms: u64::MAX }, wrong);
     refused(progress(0, Some(u64::MAX)), wrong);
+}
+
+#[test]
+fn absurd_snapshots() {
+    let huge = SNAPSHOT_BYTES_MAX + 1;
+    let table = [
+        (SnapshotId { below: FAR, ..snapshot() }, Unsound::Slot(FAR)),
+        (SnapshotId { log_time_ms: u64::MAX, ..snapshot() }, Unsound::LogTime(u64::MAX)),
+        (SnapshotId { bytes: huge, ..snapshot() }, Unsound::Bytes(huge)),
+    ];
+    for (id, wrong) in table {
+        refused(LearnerMsg::FetchSnapshot { id: Some(id), offset: 0 }, wrong);
+        refused(LearnerMsg::SnapshotPart { id, offset: 0, data: Bytes::new() }, wrong);
+        refused(LearnerMsg::NoSnapshot { id: Some(id) }, wrong);
+    }
+    let (id, offset) = (snapshot(), snapshot().bytes + 1);
+    refused(LearnerMsg::FetchSnapshot { id: Some(id), offset }, Unsound::Offset(offset));
+    refused(LearnerMsg::FetchSnapshot { id: None, offset: 1 }, Unsound::Offset(1));
+    let data = Bytes::from_static(b"ten bytes!");
+    for offset in [0, 5, offset, u64::MAX] {
+        let part = LearnerMsg::SnapshotPart { id, offset, data: data.clone() };
+        refused(part, Unsound::Offset(offset));
+    }
+    let all = LearnerMsg::SnapshotPart { id, offset: 0, data: data.slice(1..) };
+    assert_eq!(validate(&all.into()), Ok(()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::logging::LogArgs;
 use super::prompt;
 use super::serve::{Stopped, abort_on_panic};
 use clap::{Args, value_parser};
-use paxos_core::Timing;
+use paxos_core::{Limits, Timing};
 use paxos_kv::KvClient;
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use std::collections::BTreeMap;
@@ -59,6 +59,7 @@ pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
         data_dir: args.data_dir,
         parts: BTreeMap::new(),
         timing,
+        snapshot_log_bytes: Limits::default().snapshot_log_bytes,
     };
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;

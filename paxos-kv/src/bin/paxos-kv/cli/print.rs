@@ -107,7 +107,7 @@ impl Printed {
             Printed::Status(nodes) => {
                 let head = [
                     "ENDPOINT", "NODE", "ROLES", "STANCE", "LEADER", "BALLOT", "CHOSEN", "APPLIED",
-                    "DIGEST", "KEYS", "REVISION",
+                    "SNAPSHOT", "TRIMMED", "DIGEST", "KEYS", "REVISION",
                 ];
                 let rows = nodes.iter().map(|node| match &node.status {
                     Ok(status) => [vec![node.endpoint.clone()], cells(status)].concat(),
@@ -202,17 +202,28 @@ fn line(node: &EndpointStatus) -> String {
         Ok(status) => status,
         Err(error) => return format!("{endpoint}: no answer: {error}\n"),
     };
-    let mut line = format!("{endpoint}: node {}, {}", status.node, roles(status));
-    if has(status, "proposer") {
-        let (stance, leader, ballot) = (stance(status), leader(status), &status.ballot);
-        line += &format!(", {stance}, leader {leader}, ballot {ballot}");
+    let mut line = format!("{endpoint}: node {}", status.node);
+    if status.roles.len() < 3 {
+        line += &format!(", {}", roles(status));
     }
-    if has(status, "acceptor") {
+    if has(status, "proposer") || !status.awaited.is_empty() {
+        line += &format!(", {}", stance(status));
+    }
+    if has(status, "proposer") {
+        line += &format!(", leader {}, ballot {}", leader(status), status.ballot);
+    } else if has(status, "acceptor") {
         line += &format!(", promised {}", status.promised);
     }
     line += &format!(", chosen below {}", status.chosen_below);
     if has(status, "learner") {
-        line += &format!(", applied below {}, digest {}", status.applied_below, status.digest);
+        let (applied, snapshot) = (status.applied_below, status.snapshot_below);
+        line += &format!(", applied below {applied}, snapshot below {snapshot}");
+    }
+    if has(status, "acceptor") {
+        line += &format!(", trimmed below {}", status.trimmed);
+    }
+    if has(status, "learner") {
+        line += &format!(", digest {}", status.digest);
     }
     line + "\n"
 }
@@ -223,11 +234,13 @@ fn cells(status: &Status) -> Vec<String> {
     vec![
         status.node.to_string(),
         roles(status),
-        of("proposer", stance(status)),
+        stance(status),
         of("proposer", leader(status)),
         of("proposer", status.ballot.clone()),
         status.chosen_below.to_string(),
         of("learner", status.applied_below.to_string()),
+        of("learner", status.snapshot_below.to_string()),
+        of("acceptor", status.trimmed.to_string()),
         of("learner", status.digest.clone()),
         of("learner", status.keys.to_string()),
         of("learner", status.revision.to_string()),
@@ -240,7 +253,7 @@ fn has(status: &Status, role: &str) -> bool {
 
 fn roles(status: &Status) -> String {
     match status.roles.len() {
-        3 => "all roles".to_owned(),
+        3 => "all".to_owned(),
         _ => status.roles.join("+"),
     }
 }
@@ -254,6 +267,8 @@ fn stance(status: &Status) -> String {
         "lead" => "leads".to_owned(),
         "campaign" => "campaigns".to_owned(),
         "follow" => "follows".to_owned(),
+        // It has no proposer.
+        "" => "-".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -20,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+/// What may be logged between two snapshots.
+const SNAPSHOT_LOG_MIB: RangeInclusive<u64> = 1..=1 << 20;
 
 /// What `serve` and `config check` are given.
 #[derive(Debug, Args)]
@@ -69,6 +73,10 @@ pub(super) struct Settings {
     /// A leader that is silent for one to two of these is replaced.
     #[arg(long, env = "PAXOS_KV_ELECTION_TIMEOUT_MS", value_name = "MS", default_value = "300")]
     election_timeout_ms: Option<u64>,
+    /// A snapshot is written, and the log before the one before it is forgotten, each time that so
+    /// many MiB were logged; later, where the last snapshot was larger.
+    #[arg(long, env = "PAXOS_KV_SNAPSHOT_LOG_MIB", value_name = "MIB", default_value = "64")]
+    snapshot_log_mib: Option<u64>,
     /// What to log: off, error, warn, info, debug or trace, or a filter like `paxos_net=debug`.
     #[arg(long, env = "PAXOS_KV_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     log_level: Option<LogLevel>,
@@ -150,7 +158,7 @@ impl Merged {
     /// What a node is started with, or everything that keeps it from being started.
     pub(super) fn check(self) -> Result<Sound, Vec<String>> {
         let mut wrong = Vec::new();
-        let Settings { heartbeat_ms, election_timeout_ms, .. } = self.settings;
+        let Settings { heartbeat_ms, election_timeout_ms, snapshot_log_mib, .. } = self.settings;
         let node = needed("id", self.settings.id, &mut wrong);
         let data_dir = needed("data-dir", self.settings.data_dir, &mut wrong);
         let listen_client = needed("listen-client", self.settings.listen_client, &mut wrong);
@@ -160,6 +168,11 @@ impl Merged {
         let roles = self.settings.roles;
         let heartbeat_ms = needed("heartbeat-ms", heartbeat_ms, &mut wrong);
         let timeout_ms = needed("election-timeout-ms", election_timeout_ms, &mut wrong);
+        let snapshot_log_mib = needed("snapshot-log-mib", snapshot_log_mib, &mut wrong);
+        if snapshot_log_mib.is_some_and(|mib| !SNAPSHOT_LOG_MIB.contains(&mib)) {
+            let (least, most) = SNAPSHOT_LOG_MIB.into_inner();
+            wrong.push(format!("snapshot-log-mib must be from {least} to {most}"));
+        }
         let log_level = needed("log-level", self.settings.log_level, &mut wrong);
         let log_format = needed("log-format", self.settings.log_format, &mut wrong);
         let timing = heartbeat_ms.zip(timeout_ms).and_then(|(heartbeat_ms, timeout_ms)| {
@@ -178,6 +191,7 @@ impl Merged {
                 quorums: quorums?.0,
                 // Where timing itself is wrong, the rest is still looked at.
                 timing: timing.unwrap_or_default(),
+                snapshot_log_bytes: snapshot_log_mib? << 20,
             };
             Some(Sound { server, log_level: log_level?, log_format: log_format? })
         };
