@@ -68,7 +68,6 @@ pub fn samples() -> Vec<Packet> {
     };
     let refused =
         vec![CommandName::Register { nonce }, CommandName::Run { session: session(), sequence: 6 }];
-    let snapshot = SnapshotId { below: slot, log_time_ms: 3, bytes: 4, crc: 5 };
     let (sequence, retry_after_ms) = (6, 20);
     let reply = |reply| ClientMsg::Reply { session: session(), sequence, reply };
     let acceptor = [
