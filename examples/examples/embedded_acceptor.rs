@@ -45,10 +45,9 @@ async fn main() -> Result<()> {
     let (timing, limits) = (Timing::default(), Limits::default());
     let options = AcceptorOptions { me, layout, timing, limits };
     // `wal::Wal` instead of `MemoryLog` makes it durable.
-    let acceptor: Addr<AcceptorActor> =
-        RoleActor::new(me, move || Acceptor::new(options.clone()))
-            .log(Box::new(MemoryLog::new()))
-            .start();
+    let acceptor: Addr<AcceptorActor> = RoleActor::new(me, move || Acceptor::new(options.clone()))
+        .log(Box::new(MemoryLog::new()))
+        .start();
 
     let (heard, mut answers) = mpsc::unbounded_channel();
     let mine = Mine(heard).start();
@@ -73,7 +72,7 @@ async fn main() -> Result<()> {
     while answers.try_recv().is_ok() {}
 
     let ballot = Ballot { round: 1, node: PROPOSER, life: 42 };
-    ask(AcceptorMsg::Prepare { ballot });
+    ask(AcceptorMsg::Prepare { ballot, from: Slot::ZERO });
     let promise = answers.recv().await.context("an answer")?;
     ensure!(matches!(promise, ProposerMsg::Promise { ballot: b, .. } if b == ballot));
     println!("it promises {ballot}");
@@ -86,7 +85,7 @@ async fn main() -> Result<()> {
     println!("it has voted for slot {slot}: one of one is a quorum, so that is chosen");
 
     let lower = Ballot { round: 1, node: PROPOSER, life: 41 };
-    ask(AcceptorMsg::Prepare { ballot: lower });
+    ask(AcceptorMsg::Prepare { ballot: lower, from: Slot::ZERO });
     let refusal = answers.recv().await.context("an answer")?;
     ensure!(refusal == ProposerMsg::Reject { ballot: lower, promised: ballot }, "{refusal:?}");
     println!("it has promised not to go below {ballot}");

@@ -54,7 +54,7 @@ fn bytes(value: &impl serde::Serialize) -> Bytes {
 
 #[actix::main]
 async fn main() -> Result<()> {
-    let mut cluster = Cluster::builder(3)?.state(|_| Bank::default()).start().await?;
+    let mut cluster = Cluster::builder(3, |_| Bank::default())?.start().await?;
     let client = cluster.client().await?;
     for (amount, expected) in [(70, "done"), (70, "too little money"), (30, "done")] {
         let outcome = client.write(bytes(&("ada", "bob", amount))).await?;

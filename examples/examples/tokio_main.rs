@@ -33,7 +33,8 @@ impl StateMachine for Counter {
     }
 
     fn restore(&mut self, part: &Bytes) -> Result<(), Unrestorable> {
-        self.0 = part.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| Unrestorable("u64"))?;
+        self.0 =
+            part.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| Unrestorable("u64"))?;
         Ok(())
     }
 }
@@ -42,7 +43,8 @@ impl StateMachine for Counter {
 async fn main() -> Result<()> {
     let (started, client) = oneshot::channel();
     let (stop, stopped) = oneshot::channel();
-    let actors = std::thread::spawn(move || actix_rt::System::new().block_on(host(started, stopped)));
+    let actors =
+        std::thread::spawn(move || actix_rt::System::new().block_on(host(started, stopped)));
     let client = client.await.context("the cluster does not start")?;
 
     // From here on only tokio: tasks on any of its threads share the client.
@@ -68,8 +70,11 @@ async fn main() -> Result<()> {
 }
 
 /// Runs a cluster until `stopped` resolves.
-async fn host(started: oneshot::Sender<ClientHandle>, stopped: oneshot::Receiver<()>) -> Result<()> {
-    let mut cluster = Cluster::builder(3)?.state(|_| Counter::default()).start().await?;
+async fn host(
+    started: oneshot::Sender<ClientHandle>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<()> {
+    let mut cluster = Cluster::builder(3, |_| Counter::default())?.start().await?;
     let client = cluster.client().await?;
     started.send(client).ok().context("nobody waits for the cluster")?;
     // It resolves with an error, since nothing is ever sent.
