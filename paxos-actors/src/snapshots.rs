@@ -1,7 +1,7 @@
 //! Where a learner keeps its snapshots: what it finds again after a crash.
 //!
-//! A directory of snapshots has these files, all of them written through [`Disk`] alone. Numbers in
-//! names are hexadecimal, and name a snapshot in full: below, log time, bytes and crc.
+//! A directory of snapshots has these files, all of them written through [`Disk`] alone. Numbers
+//! in names are hexadecimal, and name a snapshot in full: below, log time, bytes and crc.
 //!
 //! ```text
 //! lock                             held by the process that uses the directory
@@ -22,23 +22,23 @@
 //! frame, at any offset of the file:
 //!   0    4   length of the piece, in bytes; 0 in the last frame, which ends the file
 //!   4    4   CRC32C over the frame's offset in the file (8 bytes), the length, and the piece
-//!   8    *   a [`SnapshotPiece`], encoded by [`crate::codec`]; that of the first frame is the header
+//!   8    *   a [`SnapshotPiece`], encoded by [`crate::codec`]; the first is the header
 //! ```
 //!
 //! The crc in a snapshot's name is CRC32C over the whole file. There is nothing in it of the member
-//! that wrote it, or of when: equal states have equal bytes, so that a transfer which one peer began
-//! can be finished by another.
+//! that wrote it, or of when: equal states have equal bytes, so that a transfer which one peer
+//! began can be finished by another.
 //!
 //! **Writing.** Pieces are encoded and written one by one, by a thread of its own, which does other
 //! tasks in between: a long snapshot delays no transfer. The file is synced, then it gets its name,
 //! then the directory is synced; only then is it said to be there.
 //!
-//! **Reading.** A snapshot is checked as a whole before the first piece of it is given to anyone. One
-//! that is damaged is set aside, loudly, where an older one is there or another learner can send its
-//! own; else the node does not start, for its log has forgotten what the snapshot covers.
+//! **Reading.** A snapshot is checked as a whole before the first piece of it is given to anyone.
+//! One that is damaged is set aside, loudly, where an older one is there or another learner can
+//! send its own; else the node does not start, for its log has forgotten what the snapshot covers.
 //!
-//! **Failing.** Where there is no room, there is no new snapshot, and a warning; the log goes on, and
-//! is not trimmed. Any other failure of the disk ends the node, as with the log.
+//! **Failing.** Where there is no room, there is no new snapshot, and a warning; the log goes on,
+//! and is not trimmed. Any other failure of the disk ends the node, as with the log.
 
 mod counters;
 mod error;

@@ -95,7 +95,7 @@ impl Server {
         let layout = options.check()?;
         let (node, timing, listen) = (options.node, options.timing, options.listen_peer);
         let limits = limits(options.snapshot_log_bytes);
-        let data = Data::open(&options.data_dir, node, &layout)?;
+        let data = Data::open(&options.data_dir, node, &layout, &limits)?;
         let (me, life, told) = (data.identity.member, rand::random(), layout.fingerprint());
         let links = BridgeOptions::new(me, life, listen, told, options.addresses());
         let mut bridge = Bridge::bind(links)?;

@@ -233,7 +233,7 @@ impl StateMachine for Store {
         mix(self.digest ^ mix(self.revision))
     }
 
-    /// Copies the upper level of the map of keys, and no key: about a millisecond for a million of
+    /// Copies the upper level of the map of keys, and no key: some milliseconds for a million of
     /// them. While the parts are read out, what changes is copied once, some 64 keys at a time.
     fn snapshot(&self) -> SnapshotParts {
         Box::new(self.parts())

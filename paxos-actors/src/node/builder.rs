@@ -109,8 +109,8 @@ impl<S: StateMachine> NodeBuilder<S> {
     }
 
     /// Where its learner keeps snapshots. Without it there are none: the learner begins with
-    /// nothing at each start, its acceptor's log is never trimmed, and what acceptors elsewhere have
-    /// forgotten is out of its reach.
+    /// nothing at each start, its acceptor's log is never trimmed, and what acceptors elsewhere
+    /// have forgotten is out of its reach.
     pub fn snapshots(mut self, snapshots: Box<dyn SnapshotStore>) -> NodeBuilder<S> {
         self.snapshots = Some(snapshots);
         self

@@ -101,8 +101,9 @@ impl SnapshotFiles {
         self.counters.clone()
     }
 
-    /// Begins an epoch: gives the pieces of the newest sound snapshot to `sink`, each with the bytes
-    /// that it takes, and drops older snapshots and what was being written. Gives back what is kept.
+    /// Begins an epoch: gives the pieces of the newest sound snapshot to `sink`, each with the
+    /// bytes that it takes, and drops older ones and what was being written. Gives back what is
+    /// kept.
     pub fn replay(
         &mut self,
         sink: &mut dyn FnMut(SnapshotPiece, usize),

@@ -1,5 +1,6 @@
 //! Snapshots on disk: bytes, crashes, damage, and no room.
 
+use crate::golden::{Golden, Vector};
 use crate::snapshot_support::*;
 use crate::wal_support::flip;
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use crc32c::{crc32c, crc32c_append};
 use paxos_actors::snapshots::{SnapshotError, SnapshotFiles};
 use paxos_actors::wal::MemoryDisk;
 use paxos_core::{Slot, SnapshotEvent, SnapshotId, SnapshotPiece, SnapshotTask};
+
+const GOLDEN: Golden = Golden { file: "snapshot.txt", document: "wal-format.md", word: 1 };
 
 #[test]
 fn golden_snapshot() {
@@ -23,7 +26,8 @@ fn golden_snapshot() {
     let header = 0x25_u32;
     assert_eq!(bytes[12..16], header.to_le_bytes());
     assert_eq!(bytes[20..24], [0, 3, 30, 3], "a header: below 3, at 30 ms, three members");
-    let at = 20 + header as usize;
+    let state_at = 20 + header as usize;
+    let at = state_at;
     let piece = [2, 3, b'a', b'b', b'c'];
     assert_eq!(bytes[at..at + 4], [5, 0, 0, 0]);
     let crc = |at: usize, piece: &[u8]| {
@@ -36,6 +40,14 @@ fn golden_snapshot() {
     assert_eq!(bytes[at..], [[0; 4], crc(at, &[]).to_le_bytes()].concat());
     assert_eq!(id, SnapshotId { below, log_time_ms, bytes: at as u64 + 8, crc: crc32c(&bytes) });
     assert_eq!(disk.names(), [file(id)]);
+    let frames = [12..state_at, state_at..at, at..bytes.len()];
+    let [header, state, end] = frames.map(|frame| bytes[frame].to_vec());
+    GOLDEN.check(vec![
+        Vector::new("Begin", "at 0", bytes[..12].to_vec()),
+        Vector::new("Header", "at 12: below 3, at 30 ms, and the configuration", header),
+        Vector::new("State", format!("at {state_at}: the three bytes abc"), state),
+        Vector::new("End", format!("at {at}; the file is {}", file(id)), end),
+    ]);
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub struct Node {
 pub struct Cluster {
     pub nodes: Vec<Node>,
     observer: Option<Observer>,
+    /// What each of them is told beside its place.
+    flags: &'static [&'static str],
     dir: TempDir,
 }
 
@@ -68,16 +70,28 @@ impl Cluster {
         Cluster::start_with(&["", "", ""]).await
     }
 
+    /// Three nodes that are told this as well.
+    pub async fn start_told(flags: &'static [&'static str]) -> Cluster {
+        let mut cluster = Cluster::lay_out(&["", "", ""]);
+        cluster.flags = flags;
+        cluster.launch().await;
+        cluster
+    }
+
     /// Nodes with these roles and empty data directories, started, one of which leads.
     pub async fn start_with(parts: &[&'static str]) -> Cluster {
         let mut cluster = Cluster::lay_out(parts);
-        for at in 0..cluster.nodes.len() {
-            cluster.start_node(at);
-        }
-        let endpoints = cluster.nodes.iter().map(|node| node.client.to_string()).collect();
-        cluster.observer = Some(Observer::new(endpoints).await);
-        cluster.leader().await;
+        cluster.launch().await;
         cluster
+    }
+
+    async fn launch(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.start_node(at);
+        }
+        let endpoints = self.nodes.iter().map(|node| node.client.to_string()).collect();
+        self.observer = Some(Observer::new(endpoints).await);
+        self.leader().await;
     }
 
     fn lay_out(parts: &[&'static str]) -> Cluster {
@@ -93,7 +107,7 @@ impl Cluster {
             log: dir.path().join(format!("log-{}", at + 1)),
             child: None,
         };
-        Cluster { nodes: (0..count).map(node).collect(), observer: None, dir }
+        Cluster { nodes: (0..count).map(node).collect(), observer: None, flags: &[], dir }
     }
 
     /// The command line that serves a node.
@@ -113,7 +127,7 @@ impl Cluster {
         serve.arg("serve").args(["--id", &node.id.to_string()]).arg("--data-dir");
         serve.arg(data_dir).args(["--listen-client", &node.client.to_string()]);
         serve.args(["--listen-peer", &node.peer.to_string()]);
-        serve.args(["--initial-cluster", &members.join(",")]);
+        serve.args(["--initial-cluster", &members.join(",")]).args(self.flags);
         serve.stdin(Stdio::null());
         serve
     }
@@ -125,6 +139,11 @@ impl Cluster {
         let mut serve = self.serve(at);
         serve.stdout(log.try_clone().unwrap()).stderr(log);
         self.nodes[at].child = Some(serve.spawn().unwrap());
+    }
+
+    /// The process of a node that runs.
+    pub fn pid(&self, at: usize) -> u32 {
+        self.nodes[at].child.as_ref().expect("the node runs").id()
     }
 
     /// Ends a node as `kill -9` does.

@@ -9,4 +9,5 @@ mod load;
 mod observer;
 mod proxy;
 mod roles;
+mod snapshots;
 mod writers;

@@ -4,12 +4,15 @@ use super::ServerError;
 use paxos_actors::snapshots::DiskSnapshots;
 use paxos_actors::wal::{FileDisk, Identity, Wal, WalOptions};
 use paxos_actors::{snapshots, wal};
-use paxos_core::{Incarnation, Layout, NodeId};
+use paxos_core::{Incarnation, Layout, Limits, NodeId};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Snapshots are in a directory of their own below the data directory.
 const SNAPSHOTS: &str = "snapshots";
+
+/// The smallest segment: a command that goes alone in its entry fits it.
+const SEGMENT_BYTES_MIN: u64 = 4 << 20;
 
 /// The data directory of a node, taken by this process. Its log and its snapshots have a thread of
 /// their own each.
@@ -37,12 +40,13 @@ impl Data {
         data_dir: &Path,
         node: NodeId,
         layout: &Layout,
+        limits: &Limits,
     ) -> Result<Data, ServerError> {
         let roles = layout.roles(node);
         let mut disk = FileDisk::open(data_dir)?;
         let (identity, log, lock) = match roles.acceptor {
             true => {
-                let log = Wal::open(disk, WalOptions::new(node))?;
+                let log = Wal::open(disk, log_options(node, limits))?;
                 (log.identity(), Some(log), None)
             }
             false => {
@@ -64,4 +68,12 @@ impl Data {
         };
         Ok(Data { identity, log, snapshots, counters, lock })
     }
+}
+
+/// The log is trimmed by whole segments, so these are no larger than what is logged between two
+/// snapshots, as far as that goes.
+fn log_options(node: NodeId, limits: &Limits) -> WalOptions {
+    let options = WalOptions::new(node);
+    let wanted = limits.snapshot_log_bytes.min(options.segment_bytes.into());
+    WalOptions { segment_bytes: wanted.next_multiple_of(SEGMENT_BYTES_MIN) as u32, ..options }
 }

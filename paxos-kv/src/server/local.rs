@@ -74,12 +74,13 @@ impl LocalCluster {
         let listen = place.and_then(|place| self.options.listen_client.get_mut(place));
         let listen = listen.ok_or(ServerError::NotInCluster(node))?;
         let data_dir = self.options.data_dir.join(format!("node-{node}"));
-        let data = Data::open(&data_dir, node, &self.layout)?;
+        let limits = limits(self.options.snapshot_log_bytes);
+        let data = Data::open(&data_dir, node, &self.layout, &limits)?;
         let start = Start {
             layout: self.layout.clone(),
             life: rand::random(),
             timing: self.options.timing,
-            limits: limits(self.options.snapshot_log_bytes),
+            limits,
             base: Routes::new(),
         };
         let core = Core::start(data, start, *listen).await?;

@@ -14,9 +14,9 @@ const LEAF_MIN: usize = LEAF_MAX / 4;
 
 /// The keys of the store with their histories, in order.
 ///
-/// A copy visits each leaf, of 16 to 64 keys as a rule, and no key: about a millisecond for a
-/// million keys. What a leaf has is copied when it is changed for the first time while a copy of the
-/// map shares it.
+/// A copy visits each leaf, of 16 to 64 keys as a rule, and no key: some milliseconds for a million
+/// keys. What a leaf has is copied when it is changed for the first time while a copy of the map
+/// shares it.
 #[derive(Clone, Debug)]
 pub(super) struct Leaves(BTreeMap<Bytes, Arc<Leaf>>);
 
