@@ -103,9 +103,9 @@ impl Nodes {
         let ports = held.iter().map(port).collect::<Result<_>>()?;
         let mut nodes = Nodes { dir, ports, running: ROLES.map(|_| None).into() };
         drop(held);
-        for node in 0..ROLES.len() {
+        for (node, roles) in ROLES.iter().enumerate() {
             nodes.run(node)?;
-            println!("node {}: {}", node + 1, ROLES[node]);
+            println!("node {}: {roles}", node + 1);
         }
         Ok(nodes)
     }
