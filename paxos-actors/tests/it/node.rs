@@ -40,7 +40,7 @@ async fn a_node_that_cannot_work_is_refused_with_the_way_out() {
     odd.learners[0].acceptor = NodeId(2);
     assert_eq!(
         refused(1, odd).to_string(),
-        "the learner at node 3 is to be fed by node 2, which has no acceptor"
+        "the learner at node 3 is to be fed by node 2, which has no acceptor: name one that has"
     );
 }
 
