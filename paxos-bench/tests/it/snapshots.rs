@@ -219,7 +219,7 @@ async fn what_a_node_keeps_levels_off() {
         assert!(counted(&status, "written") > 3, "{status:?}");
         // Much more was logged than is there.
         let logged = status.counters.log["bytes"];
-        assert!(logged > 16 * MIB, "only {logged} bytes were logged");
+        assert!(logged > 2 * half * 100, "only {logged} bytes of so many values");
         assert!(status.counters.log["segments"] <= 4, "{status:?}");
         assert!(status.chosen_below - status.trimmed < status.chosen_below / 2, "{status:?}");
     }
