@@ -56,7 +56,7 @@ fn bytes(value: &impl serde::Serialize) -> Bytes {
 async fn main() -> Result<()> {
     let mut cluster = Cluster::builder(3, |_| Bank::default())?.start().await?;
     let client = cluster.client().await?;
-    for (amount, expected) in [(70, "done"), (70, "too little money"), (30, "done")] {
+    for (amount, expected) in [(70u64, "done"), (70, "too little money"), (30, "done")] {
         let outcome = client.write(bytes(&("ada", "bob", amount))).await?;
         ensure!(outcome == Outcome::Done(expected.into()), "{outcome:?}");
         println!("ada pays bob {amount}: {expected}");
