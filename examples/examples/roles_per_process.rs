@@ -1,5 +1,5 @@
-//! One proposer, three acceptors and two learners, each in a process of its own: this program starts
-//! itself once for each. A learner is killed, then an acceptor; nothing is lost.
+//! One proposer, three acceptors and two learners, each in a process of its own: this program
+//! starts itself once for each. A learner is killed, then an acceptor; nothing is lost.
 //!
 //! `cargo run -p examples --example roles_per_process`
 
@@ -28,7 +28,8 @@ async fn main() -> Result<()> {
     }
 }
 
-/// One node, until somebody kills it, or this program, which holds the other end of its input, ends.
+/// One node, until somebody kills it, or until this program ends, which holds the other end of its
+/// input.
 async fn serve(node: usize, arguments: &[String]) -> Result<()> {
     let (data_dir, ports) = arguments.split_first().context("a data directory, and ports")?;
     let ports = ports.iter().map(|port| port.parse()).collect::<Result<Vec<u16>, _>>()?;

@@ -29,8 +29,8 @@ pub enum ServerError {
     /// was told now.
     #[error(
         "this node belongs to a cluster of {found}, and the initial cluster names {asked}: name \
-         the same nodes, with the same roles, feeds and quorums (their addresses may change), or use \
-         another data directory"
+         the same nodes, with the same roles, feeds and quorums (their addresses may change), or \
+         use another data directory"
     )]
     OtherMembers {
         /// The nodes that are known.
