@@ -30,11 +30,13 @@ pub enum Planted {
     TrimmedUncovered = 30,
     /// A learner says that a snapshot covers slots before the snapshot is durable.
     CoveredBeforeDurable = 31,
+    /// A leader has under way whatever it has, and takes no vote for an answer.
+    FlightUnbounded = 32,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Planted; 12] = [
+    pub const ALL: [Planted; 13] = [
         Planted::ToldBeforeDurable,
         Planted::BallotReuse,
         Planted::OwnValue,
@@ -47,6 +49,7 @@ impl Planted {
         Planted::SnapshotWithoutSessions,
         Planted::TrimmedUncovered,
         Planted::CoveredBeforeDurable,
+        Planted::FlightUnbounded,
     ];
 }
 

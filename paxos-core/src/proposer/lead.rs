@@ -154,7 +154,9 @@ impl Lead {
                 // R10: a new vote is an answer, as durable as an echo. It counts as of when its
                 // proposal was first sent, since it may be the answer to that: however late it
                 // comes, it only says that the ballot was not outbid there at that time.
-                self.rounds.answered(bit, proposal.sent_at);
+                if !planted!(FlightUnbounded) {
+                    self.rounds.answered(bit, proposal.sent_at);
+                }
             }
         }
         let before = self.chosen_below;

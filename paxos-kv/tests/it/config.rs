@@ -75,6 +75,7 @@ fn a_flag_goes_before_the_environment_before_the_file_before_the_default() {
         json!({ "key": "listen-peer", "value": "127.0.0.1:2580", "from": "default" }),
         json!({ "key": "quorums", "value": "majority", "from": "default" }),
         json!({ "key": "roles", "value": null, "from": "unset" }),
+        json!({ "key": "snapshot-log-mib", "value": 64, "from": "default" }),
     ];
     for expected in &expected {
         assert_eq!(setting(&report, expected["key"].as_str().unwrap()), expected);
@@ -163,7 +164,7 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     let unsound = |more: &[&str], expected: &[&str]| {
         let run = file.check(&[], more);
         assert_eq!(run.code, 2, "{run:?}");
-        assert_eq!(run.stdout.lines().count(), 11, "all settings are shown: {run:?}");
+        assert_eq!(run.stdout.lines().count(), 12, "all settings are shown: {run:?}");
         let said: Vec<&str> = run.stderr.lines().collect();
         assert_eq!(said.len(), expected.len(), "{run:?}");
         for (said, expected) in said.iter().zip(expected) {

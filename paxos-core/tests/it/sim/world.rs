@@ -102,7 +102,7 @@ impl World {
             part_bytes_max: [200, 2_000, 2 << 20][rng.between(0, 3) as usize],
             entry_bytes_max: [100, 1_000, 1 << 20][rng.between(0, 3) as usize],
             fed_slots_max: [2, 64, 4096][rng.between(0, 3) as usize],
-            flight_bytes_max: [500, 4_000][rng.between(0, 2) as usize],
+            flight_bytes_max: [4_000, 64_000][rng.between(0, 2) as usize],
             queue_bytes_max: [150, 400, 64 << 20][rng.between(0, 3) as usize],
             reads_max: [2, 65_536][rng.between(0, 2) as usize],
             fed_bytes_max: [100, 64 << 20][rng.between(0, 2) as usize],
