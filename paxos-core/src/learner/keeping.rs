@@ -105,10 +105,14 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
-    /// Something was applied: a snapshot may be due, and one that was being fetched is needed no
-    /// more (invariant 10).
+    /// Something was applied: a snapshot may be due, and one that was being fetched may be needed
+    /// no more (invariant 10). One that is still ahead is: after a restart, a learner first applies
+    /// what the acceptor beside it held when it fell behind.
     pub(super) fn keep_up(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
-        if self.snapshots.transfer.is_some() && !planted!(SnapshotOverNewer) {
+        let applied_below = self.applied_below;
+        let transfer = self.snapshots.transfer.as_ref();
+        let is_needless = transfer.is_some_and(|transfer| !transfer.is_ahead_of(applied_below));
+        if is_needless && !planted!(SnapshotOverNewer) {
             self.snapshots.transfer = None;
             self.snapshots.tasks.push(SnapshotTask::Abandon);
         }

@@ -68,6 +68,11 @@ impl Transfer {
         self.id == Some(id)
     }
 
+    /// Whether bytes are here of a snapshot that helps a state which has every slot below this.
+    pub(super) fn is_ahead_of(&self, applied_below: Slot) -> bool {
+        self.id.is_some_and(|id| id.below > applied_below)
+    }
+
     /// Asks for the next bytes, unless a question is open; and asks another peer when it has been
     /// open for too long.
     pub(super) fn tick(
