@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod load;
+pub mod sim;
 
 use anyhow::bail;
 use paxos_bench::load::{Drive, Load};

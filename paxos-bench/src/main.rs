@@ -24,6 +24,9 @@ enum Command {
     /// The same load on this store and on another, in turn, on one disk. Exit code 0: done; 1:
     /// failed, or below `--check`; 3: there is no other store here, so nothing was checked.
     Compare(cli::compare::Arguments),
+    /// Whole clusters in virtual time, with everything that can go wrong: one seed decides all of
+    /// it. Exit code 0: nothing was violated; 1: something was.
+    Sim(cli::sim::Arguments),
     /// Is a recorded history linearizable? Exit code 0: yes; 1: no; 3: not judged in time.
     Check {
         /// The history.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Load(arguments) => or_code(cli::load::run(&arguments), ExitCode::FAILURE),
         Command::Compare(arguments) => or_code(cli::compare::run(&arguments), ExitCode::FAILURE),
+        Command::Sim(arguments) => or_code(cli::sim::run(&arguments), ExitCode::FAILURE),
         Command::Check { file, format, limit_s } => {
             let limit = Duration::from_secs(limit_s);
             or_code(run_check(&file, format, limit), ExitCode::from(USAGE))

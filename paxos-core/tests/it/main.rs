@@ -5,7 +5,6 @@ mod layout;
 mod quorums;
 mod rules;
 mod scripts;
-mod sim;
 mod synod;
 mod tables;
 mod tidy;

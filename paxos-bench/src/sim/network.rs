@@ -1,5 +1,6 @@
 //! What becomes of mail on its way.
 
+use super::setup::Shape;
 use paxos_core::rng::Rng;
 use paxos_core::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,16 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Bytes that wait at one narrow link: as with real ones, about a window of large entries.
 const QUEUE_BYTES_MAX: u64 = 16_000;
 
-#[derive(Debug)]
-pub struct Network {
+/// All links between nodes. What is outside (clients) is reached as well as nodes can be.
+#[derive(Debug, Default)]
+pub(super) struct Network {
     /// Messages lost, in 1/1000.
     pub loss: u64,
     /// Messages delivered twice, in 1/1000.
     pub duplication: u64,
     /// Messages that take much longer than others, in 1/1000: they arrive out of order.
     pub straggling: u64,
+    /// What every message takes longer, in microseconds.
+    pub delay_us: u64,
     /// Pairs (from, to) that are cut.
     pub cut: BTreeSet<(NodeId, NodeId)>,
+    /// Nodes that nobody reaches until then.
+    pub away_until: BTreeMap<NodeId, u64>,
+    /// Links that keep what they are given until then.
+    pub clogged_until: BTreeMap<(NodeId, NodeId), u64>,
     /// What a link between two nodes carries, in bytes per millisecond; none: all there is.
     pub rate: Option<u64>,
     /// When each narrow link will have carried all that waits there, in microseconds.
@@ -24,24 +32,50 @@ pub struct Network {
 }
 
 /// The fate of one message: when its copies arrive. None: it is lost.
-pub type Arrivals = Vec<u64>;
+pub(super) type Arrivals = Vec<u64>;
 
 impl Network {
-    pub fn calm() -> Network {
-        Network {
-            loss: 0,
-            duplication: 0,
-            straggling: 0,
-            cut: BTreeSet::new(),
-            rate: None,
-            busy_until: BTreeMap::new(),
-        }
-    }
-
     /// Ends what is wrong. Narrow links are not: they stay narrow, and what waits there waits.
     pub fn heal(&mut self) {
         let busy_until = std::mem::take(&mut self.busy_until);
-        *self = Network { rate: self.rate, busy_until, ..Network::calm() };
+        *self = Network { rate: self.rate, busy_until, ..Network::default() };
+    }
+
+    /// Cuts all links between these nodes but those that `is_kept` names.
+    pub fn keep(&mut self, nodes: &BTreeSet<NodeId>, is_kept: impl Fn(NodeId, NodeId) -> bool) {
+        let pairs = nodes.iter().flat_map(|&a| nodes.iter().map(move |&b| (a, b)));
+        let cut = pairs.filter(|&(a, b)| a != b && !is_kept(a, b));
+        self.cut.extend(cut);
+    }
+
+    /// Gives the network a shape around the node `middle`, with the last leader where the shape has
+    /// a place for it. Gives back the nodes that can go on.
+    pub fn shape(
+        &mut self,
+        shape: Shape,
+        nodes: &BTreeSet<NodeId>,
+        leader: NodeId,
+        middle: NodeId,
+    ) -> BTreeSet<NodeId> {
+        let mut others = nodes.iter().copied().filter(|&node| node != leader && node != middle);
+        let near = |middle: NodeId| move |a: NodeId, b: NodeId| a == middle || b == middle;
+        match shape {
+            Shape::Star | Shape::Chain => {
+                self.keep(nodes, near(middle));
+                nodes.clone()
+            }
+            Shape::Constrained => {
+                self.keep(nodes, |a, b| near(middle)(a, b) && a != leader && b != leader);
+                nodes.iter().copied().filter(|&node| node != leader).collect()
+            }
+            Shape::Bridge => {
+                let able: BTreeSet<NodeId> = others.by_ref().take(2).chain([middle]).collect();
+                let inside = |a, b| able.contains(&a) && able.contains(&b);
+                let across = |a, b| (a == leader && b == middle) || (a == middle && b == leader);
+                self.keep(nodes, |a, b| inside(a, b) || across(a, b));
+                able
+            }
+        }
     }
 
     pub fn send(
@@ -60,15 +94,23 @@ impl Network {
         if self.cut.contains(&(from, to)) || rng.between(0, 1000) < self.loss {
             return vec![];
         }
+        let is_away = |node| self.away_until.get(&node).is_some_and(|&until| now < until);
+        if is_away(from) || is_away(to) {
+            return vec![];
+        }
         let Some(queued) = self.queue(now, from, to, bytes) else { return vec![] };
+        let clogged =
+            self.clogged_until.get(&(from, to)).map_or(0, |until| until.saturating_sub(now));
         let copies = 1 + u64::from(rng.between(0, 1000) < self.duplication);
-        let delay = |rng: &mut Rng| match rng.between(0, 1000) < self.straggling {
+        let straggling = self.straggling;
+        let wait = |rng: &mut Rng| match rng.between(0, 1000) < straggling {
             true => rng.between(1_000, 2_000_000),
             false => rng.between(50, 1_500),
         };
         // A narrow link keeps the order of what it carries.
         let jitter = queued.map(|_| 50);
-        (0..copies).map(|_| queued.unwrap_or(0) + jitter.unwrap_or_else(|| delay(rng))).collect()
+        let longer = queued.unwrap_or(0) + clogged + self.delay_us;
+        (0..copies).map(|_| longer + jitter.unwrap_or_else(|| wait(rng))).collect()
     }
 
     /// How long until a link has carried these bytes, behind all that waits there; `Some(None)` at
@@ -87,7 +129,7 @@ impl Network {
 }
 
 /// Bytes of a message between nodes, about.
-pub fn bytes(packet: &Packet) -> u64 {
+pub(super) fn bytes(packet: &Packet) -> u64 {
     let entries = |entries: &Entries| entries.entries.iter().map(Entry::weight).sum::<usize>();
     let payload = match packet {
         Packet::Acceptor(AcceptorMsg::Accept { entry, .. }) => entry.weight(),

@@ -1,15 +1,14 @@
 //! One who sees everything: every durable record, and all mail as it leaves. It counts votes for
 //! itself, and holds the roles to the invariants of the design.
 
-use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, Configuration, Entry, Layout, LearnerMsg, MemberId, NodeId,
-    Outgoing, Packet, ProposerMsg, Quorums, Record, Slot, SlotRange,
+    AcceptorMsg, Ballot, Body, ClientMsg, Configuration, Entry, Layout, LearnerMsg, MemberId,
+    NodeId, Outgoing, Packet, ProposerMsg, Quorums, Record, Reply, SessionId, Slot, SlotRange,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug)]
-pub struct Observer {
+pub(super) struct Observer {
     quorums: Quorums,
     /// (ballot, slot) → the one entry proposed, by invariant 4 and rule R1.
     proposed: BTreeMap<(Ballot, Slot), Entry>,
@@ -17,14 +16,16 @@ pub struct Observer {
     owners: BTreeMap<Ballot, (NodeId, u64)>,
     /// (ballot, slot) → durable votes.
     votes: BTreeMap<(Ballot, Slot), u32>,
-    pub chosen: BTreeMap<Slot, (Ballot, Entry)>,
+    chosen: BTreeMap<Slot, (Ballot, Entry)>,
+    /// Every slot below is chosen.
+    chosen_below: Slot,
     acceptors: BTreeMap<NodeId, Durable>,
-    /// What the state is after each slot, as the first learner there had it.
-    digests: BTreeMap<Slot, u64>,
-    /// The values of all commands that were chosen.
-    values: BTreeSet<Bytes>,
+    /// Digest of the state and log time after each slot, as the first learner there had them.
+    states: BTreeMap<Slot, (u64, u64)>,
+    /// The names of all commands that were chosen.
+    commands: BTreeSet<(SessionId, u64)>,
     /// Some acceptor has durably forgotten the slots below.
-    pub trimmed: Slot,
+    trimmed: Slot,
     roster: Option<Configuration>,
 }
 
@@ -33,21 +34,23 @@ pub struct Observer {
 struct Durable {
     promised: Ballot,
     roster: bool,
+    formed: bool,
     voted: BTreeMap<Slot, Vec<Ballot>>,
 }
 
 impl Observer {
-    pub fn new(quorums: Quorums) -> Observer {
-        invariant_7_quorums_meet(quorums);
+    pub fn new(layout: &Layout) -> Observer {
+        invariant_7_quorums_meet(layout.quorums);
         Observer {
-            quorums,
+            quorums: layout.quorums,
             proposed: BTreeMap::new(),
             owners: BTreeMap::new(),
             votes: BTreeMap::new(),
             chosen: BTreeMap::new(),
+            chosen_below: Slot::ZERO,
             acceptors: BTreeMap::new(),
-            digests: BTreeMap::new(),
-            values: BTreeSet::new(),
+            states: BTreeMap::new(),
+            commands: BTreeSet::new(),
             trimmed: Slot::ZERO,
             roster: None,
         }
@@ -77,16 +80,19 @@ impl Observer {
             }
             Record::Learned { slot, entry } => self.holds(*slot, entry),
             Record::Trimmed { below, .. } => self.trimmed = self.trimmed.max(*below),
-            Record::Formed => {}
+            Record::Formed => durable.formed = true,
         }
     }
 
     fn invariant_1_one_entry_per_slot(&mut self, slot: Slot, ballot: Ballot, entry: &Entry) {
         let (_, first) = self.chosen.entry(slot).or_insert_with(|| (ballot, entry.clone()));
         assert_eq!(first, entry, "invariant 1: two entries are chosen at slot {slot}");
+        while self.chosen.contains_key(&self.chosen_below) {
+            self.chosen_below.0 += 1;
+        }
         for command in entry.commands.iter() {
-            if let Body::Run { value, .. } = &command.body {
-                self.values.insert(value.clone());
+            if let Body::Run { session, sequence, .. } = &command.body {
+                self.commands.insert((*session, *sequence));
             }
         }
     }
@@ -95,6 +101,42 @@ impl Observer {
     pub fn invariant_2_promise_stands(&self, node: NodeId, promised: Ballot) {
         let durable = self.acceptors.get(&node).map_or(Ballot::ZERO, |durable| durable.promised);
         assert!(promised >= durable, "invariant 2: n{node} fell from {durable} to {promised}");
+    }
+
+    /// Of what was durable at a node, all that was not forgotten is in the log that it opened.
+    pub fn durable_is_found(&self, node: NodeId, records: &[Record]) {
+        let Some(durable) = self.acceptors.get(&node) else { return };
+        let mut found = BTreeSet::new();
+        let mut trimmed = Slot::ZERO;
+        for record in records {
+            match record {
+                Record::Voted { slot, vote } => drop(found.insert((*slot, vote.ballot))),
+                Record::Trimmed { below, .. } => trimmed = trimmed.max(*below),
+                _ => {}
+            }
+        }
+        for (slot, ballots) in durable.voted.range(trimmed..) {
+            for ballot in ballots {
+                let is_there = found.contains(&(*slot, *ballot));
+                assert!(is_there, "n{node} lost its durable vote {ballot} at slot {slot}");
+            }
+        }
+    }
+
+    /// Whether all first members know that all have stored the roster.
+    pub fn is_formed(&self, layout: &Layout) -> bool {
+        let formed = |node: &NodeId| self.acceptors.get(node).is_some_and(|node| node.formed);
+        layout.acceptors.iter().all(formed)
+    }
+
+    /// How many slots are chosen.
+    pub fn chosen_count(&self) -> u64 {
+        self.chosen.len() as u64
+    }
+
+    /// Whether an acceptor has forgotten anything.
+    pub fn has_trimmed(&self) -> bool {
+        self.trimmed > Slot::ZERO
     }
 
     /// Mail leaves a process.
@@ -109,6 +151,9 @@ impl Observer {
                 for (slot, entry) in (entries.from.0..).zip(&entries.entries) {
                     self.holds(Slot(slot), entry);
                 }
+            }
+            Packet::Client(ClientMsg::Reply { session, sequence, reply: Reply::Applied(_) }) => {
+                self.invariant_11_acknowledged_is_chosen(*session, *sequence);
             }
             Packet::Learner(_) | Packet::Client(_) => {}
         }
@@ -144,6 +189,10 @@ impl Observer {
     }
 
     fn invariant_3_nothing_volatile_is_told(&mut self, from: MemberId, msg: &ProposerMsg) {
+        let open = match msg {
+            ProposerMsg::Accepted { slots, .. } => self.open(*slots),
+            _ => self.open(SlotRange::default()),
+        };
         let known = self.acceptors.entry(from.node).or_default();
         let told = match msg {
             ProposerMsg::Promise { ballot, part } => {
@@ -160,8 +209,8 @@ impl Observer {
                 *promised
             }
             ProposerMsg::HeartbeatAck { ballot, .. } => *ballot,
-            ProposerMsg::Accepted { ballot, slots } => {
-                for slot in (slots.from.0..slots.below.0).map(Slot) {
+            ProposerMsg::Accepted { ballot, .. } => {
+                for slot in open {
                     let voted = known.voted.get(&slot).is_some_and(|v| v.contains(ballot));
                     // R5: where a chosen entry is held, a vote need not be stored.
                     let held = self.chosen.contains_key(&slot);
@@ -220,19 +269,25 @@ impl Observer {
     }
 
     /// What a client is told was applied is chosen, durably, by a quorum. By invariant 1 it stays.
-    pub fn invariant_11_acknowledged_is_chosen(&self, value: &Bytes) {
-        assert!(self.values.contains(value), "invariant 11: {value:?} is told and not chosen");
+    fn invariant_11_acknowledged_is_chosen(&self, session: SessionId, sequence: u64) {
+        let is_chosen = self.commands.contains(&(session, sequence));
+        assert!(is_chosen, "invariant 11: {session}:{sequence} is told, and not chosen");
     }
 
     /// Who says that slots are chosen has counted votes of members, once each, in one ballot; so
     /// there are as many.
     fn invariant_6_who_counts_is_right(&self, ballot: Ballot, slots: SlotRange) {
-        for slot in (slots.from.0..slots.below.0).map(Slot) {
+        for slot in self.open(slots) {
             assert!(
                 self.chosen.contains_key(&slot),
                 "invariant 6: {slot} is not chosen in {ballot}"
             );
         }
+    }
+
+    /// Those of these slots below which not all is chosen.
+    fn open(&self, slots: SlotRange) -> impl Iterator<Item = Slot> + use<> {
+        (slots.from.max(self.chosen_below).0..slots.below.0).map(Slot)
     }
 
     fn holds(&self, slot: Slot, entry: &Entry) {
@@ -241,12 +296,22 @@ impl Observer {
     }
 
     /// Invariant 8: equal slots applied, equal state.
-    pub fn invariant_8_applied(&mut self, node: NodeId, applied_below: Slot, digest: u64) {
+    pub fn invariant_8_applied(
+        &mut self,
+        node: NodeId,
+        applied_below: Slot,
+        digest: u64,
+        log_time_ms: u64,
+    ) {
         if let Some(last) = applied_below.0.checked_sub(1) {
             assert!(self.chosen.contains_key(&Slot(last)), "invariant 8: n{node} applied {last}");
         }
-        let first = *self.digests.entry(applied_below).or_insert(digest);
-        assert_eq!(first, digest, "invariant 8: n{node} differs at slot {applied_below}");
+        let state = (digest, log_time_ms);
+        let first = *self.states.entry(applied_below).or_insert(state);
+        assert_eq!(first, state, "invariant 8: n{node} differs at slot {applied_below}");
+        let before = self.states.range(..applied_below).next_back();
+        let is_later = before.is_none_or(|(_, (_, before))| *before <= log_time_ms);
+        assert!(is_later, "R18: log time goes back at slot {applied_below}");
     }
 }
 

@@ -1,0 +1,147 @@
+//! `paxos-bench sim`: whole clusters in virtual time.
+
+use anyhow::{bail, ensure};
+use paxos_bench::sim::{self, Campaign};
+use std::io::{IsTerminal, Write};
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// What to simulate.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// These seeds, one after the other: `FROM..BELOW`.
+    #[arg(long, value_parser = parse_seeds, default_value = "0..2000")]
+    seeds: Range<u64>,
+    /// One seed only.
+    #[arg(long, conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Print all that happens in that seed.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// So many seeds at a time; by default, as many as there are processors.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
+    /// Fail where a kind of fault struck less often in all.
+    #[arg(long, default_value_t = 0)]
+    faults_min: u64,
+    /// Measure instead how fast a cluster of three without faults is.
+    #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+    calm: bool,
+}
+
+/// Exit code 0: nothing was violated; 1: something was.
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.calm {
+        return calm();
+    }
+    if let Some(seed) = arguments.seed {
+        return one(seed, arguments.trace);
+    }
+    let begin = Instant::now();
+    let threads = arguments.threads.unwrap_or_else(processors);
+    let campaign = many(arguments.seeds.clone(), threads);
+    let seconds = begin.elapsed().as_secs_f64();
+    print!("{campaign}");
+    let virtual_s = campaign.runs.iter().map(|run| run.virtual_us).sum::<u64>() / 1_000_000;
+    let speed = virtual_s as f64 / seconds / threads as f64;
+    println!("{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each");
+    for violation in campaign.violations.iter().take(10) {
+        eprintln!("{violation}");
+    }
+    if !campaign.violations.is_empty() {
+        bail!("{} seeds fail", campaign.violations.len());
+    }
+    for (kind, count) in campaign.faults() {
+        let least = arguments.faults_min;
+        ensure!(count >= least, "{kind:?} struck {count} times: less than {least}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(seed: u64, traced: bool) -> anyhow::Result<ExitCode> {
+    let result = match traced {
+        true => {
+            let (trace, result) = sim::trace(seed);
+            std::io::stdout().lock().write_all(trace.as_bytes())?;
+            result
+        }
+        false => sim::run(seed),
+    };
+    match result {
+        Ok(report) => println!("{report:#?}"),
+        Err(violation) => bail!("{violation}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn calm() -> anyhow::Result<ExitCode> {
+    let begin = Instant::now();
+    let report = match sim::calm(3) {
+        Ok(report) => report,
+        Err(violation) => bail!("{violation}"),
+    };
+    let virtual_s = report.virtual_us as f64 / 1e6;
+    println!(
+        "{:.0} calls a second of virtual time, {:.0} times as fast as real time",
+        report.done as f64 / virtual_s,
+        virtual_s / begin.elapsed().as_secs_f64()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs these seeds on so many threads, and says how far it has come.
+fn many(seeds: Range<u64>, threads: u64) -> Campaign {
+    let next = AtomicU64::new(seeds.start);
+    let campaign = Mutex::new(Campaign::default());
+    let is_shown = std::io::stderr().is_terminal();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    let result = sim::run(seed);
+                    let mut campaign = campaign.lock().unwrap_or_else(PoisonError::into_inner);
+                    campaign.add(result);
+                    if is_shown {
+                        show(&campaign, seeds.end - seeds.start);
+                    }
+                }
+            });
+        }
+    });
+    if is_shown {
+        eprintln!();
+    }
+    let mut campaign = campaign.into_inner().unwrap_or_else(PoisonError::into_inner);
+    campaign.runs.sort_by_key(|run| run.seed);
+    campaign.violations.sort_by_key(|violation| violation.seed);
+    campaign
+}
+
+fn show(campaign: &Campaign, all: u64) {
+    const WIDTH: u64 = 40;
+    let done = (campaign.runs.len() + campaign.violations.len()) as u64;
+    let full = (done * WIDTH / all.max(1)) as usize;
+    let bar = "#".repeat(full) + &" ".repeat(WIDTH as usize - full);
+    eprint!("\r[{bar}] {done} of {all} seeds, {} fail", campaign.violations.len());
+}
+
+fn processors() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
+fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let seeds = text
+        .split_once("..")
+        .and_then(|(from, below)| Some(from.parse::<u64>().ok()?..below.parse::<u64>().ok()?));
+    match seeds {
+        Some(seeds) if !seeds.is_empty() => Ok(seeds),
+        _ => Err("give a range of seeds that is not empty, like 0..2000".into()),
+    }
+}
