@@ -108,8 +108,14 @@ pub(super) fn strike(world: &mut World) {
         world.nodes.iter_mut().for_each(Node::heal_disks);
     }
     let fired = match kind {
-        FaultKind::Kill | FaultKind::Crash | FaultKind::MidWrite | FaultKind::CrashAll => {
-            strike_processes(world, kind, victim)
+        FaultKind::Kill | FaultKind::Crash | FaultKind::CrashAll => {
+            strike_processes(world, kind, victim);
+            true
+        }
+        // It counts when it comes to pass.
+        FaultKind::MidWrite => {
+            world.nodes[victim].crashes_in_write = true;
+            false
         }
         FaultKind::Storm => {
             for _ in 0..world.rng.between(3, 12) {
@@ -146,25 +152,12 @@ pub(super) fn strike(world: &mut World) {
     }
 }
 
-fn strike_processes(world: &mut World, kind: FaultKind, victim: usize) -> bool {
+fn strike_processes(world: &mut World, kind: FaultKind, victim: usize) {
     match kind {
         FaultKind::Kill => world.kill(victim),
-        FaultKind::Crash => {
-            world.crash(victim);
-        }
-        FaultKind::CrashAll => {
-            for i in 0..world.nodes.len() {
-                world.crash(i);
-            }
-        }
-        _ => {
-            let busy =
-                (0..world.nodes.len()).find(|&i| world.is_busy((victim + i) % world.nodes.len()));
-            let Some(busy) = busy else { return false };
-            return world.crash((victim + busy) % world.nodes.len());
-        }
-    };
-    true
+        FaultKind::Crash => world.crash(victim),
+        _ => (0..world.nodes.len()).for_each(|i| world.crash(i)),
+    }
 }
 
 fn strike_time(world: &mut World, kind: FaultKind, victim: usize) {
@@ -276,6 +269,10 @@ pub(super) fn heal(world: &mut World) -> BTreeSet<NodeId> {
         let rate = node.clock_rate.clamp(990, 1010);
         node.set_clock(now, rate, 0);
     }
+    // Only a start shows whose log is damaged.
+    for i in 0..world.nodes.len() {
+        world.start(i);
+    }
     let all: BTreeSet<NodeId> = world.nodes.iter().map(|node| node.me.node).collect();
     let unhurt = all.iter().copied().filter(|node| !world.nodes[at(*node)].is_halted).collect();
     let whole = unhurt == all && world.is_formed();
@@ -299,11 +296,11 @@ pub(super) fn heal(world: &mut World) -> BTreeSet<NodeId> {
                 (leader + 1 + world.rng.between(0, all.len() as u64 - 1) as usize) % all.len();
             world.network.shape(shape, &all, id(leader), id(middle))
         }
-        _ => unhurt,
+        _ => {
+            world.setup.ending = Ending::All;
+            unhurt
+        }
     };
-    for i in 0..world.nodes.len() {
-        world.start(i);
-    }
     world.note(|| format!("HEAL: {able:?} can go on"));
     able
 }

@@ -12,6 +12,8 @@ pub(super) struct Node {
     pub snapshot_disk: SimDisk,
     /// A hundred times as slow as others.
     pub is_slow: bool,
+    /// Loses power when its disk is next at work.
+    pub crashes_in_write: bool,
     /// How many processes there were.
     pub boot: u64,
     /// The clock is this much ahead, in microseconds, and runs this fast, in 1/1000.
@@ -62,6 +64,7 @@ impl Node {
             log_disk: SimDisk::default(),
             snapshot_disk: SimDisk::default(),
             is_slow: false,
+            crashes_in_write: false,
             boot: 0,
             clock_ahead: 0,
             clock_rate: 1000,
@@ -88,11 +91,12 @@ impl Node {
         (self.clock_since, self.clock_rate) = (now, rate);
     }
 
-    /// Disks do what they are asked, in time, and have room.
+    /// Disks do what they are asked, in time, and have room and power.
     pub fn heal_disks(&mut self) {
         self.log_disk.heal();
         self.snapshot_disk.heal();
         self.is_slow = false;
+        self.crashes_in_write = false;
     }
 
     pub fn acceptor(&self) -> Option<&Acceptor> {

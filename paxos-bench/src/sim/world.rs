@@ -7,7 +7,7 @@ use super::network::{self, Network};
 use super::node::{Node, Process, Replica, Voter};
 use super::observer::Observer;
 use super::queue::Queue;
-use super::setup::Setup;
+use super::setup::{Ending, Setup};
 use super::storage::{LogThread, SnapshotThread};
 use super::witness::{Watched, Witness};
 use paxos_actors::wal::WalError;
@@ -78,6 +78,11 @@ enum Event {
         node: usize,
         boot: u64,
     },
+    /// A machine loses power while its disk is at work.
+    PowerCut {
+        node: usize,
+        boot: u64,
+    },
     Start(usize),
     Kill(usize),
     Fault,
@@ -145,15 +150,20 @@ impl World {
             Event::Mail { from, mail, boot } => self.deliver(from, mail, boot),
             Event::Synced { node, boot } => self.synced(node, boot),
             Event::Shelved { node, boot } => self.shelved(node, boot),
+            Event::PowerCut { node, boot } => {
+                if boot == self.nodes[node].boot && !self.is_healed {
+                    *self.faults.entry(FaultKind::MidWrite).or_insert(0) += 1;
+                    self.crash(node);
+                }
+            }
             Event::Start(i) => self.start(i),
+            Event::Kill(_) | Event::Fault | Event::Call if self.is_healed => {}
             Event::Kill(i) => self.kill(i),
-            Event::Fault if self.is_healed => {}
             Event::Fault => {
                 faults::strike(self);
                 let pause = self.rng.between(20_000, self.setup.fault_pause_us);
                 self.after(pause, Event::Fault);
             }
-            Event::Call if self.is_healed => {}
             Event::Call => {
                 let c = self.rng.between(0, self.clients.all.len() as u64) as usize;
                 if self.clients.all[c].open() < self.setup.work.open_max {
@@ -251,6 +261,7 @@ impl World {
         let most = if self.nodes[i].is_slow { 100_000 } else { 1_000 };
         let (delay, boot) = (self.rng.between(50, most), self.nodes[i].boot);
         self.after(delay, Event::Synced { node: i, boot });
+        self.crash_in_write(i, delay);
     }
 
     fn step_proposer(&mut self, i: usize, step: impl FnOnce(&mut Proposer, &mut Output<NoRecord>)) {
@@ -288,6 +299,15 @@ impl World {
         let most = if self.nodes[i].is_slow { 300_000 } else { 3_000 };
         let (delay, boot) = (self.rng.between(50, most), self.nodes[i].boot);
         self.after(delay, Event::Shelved { node: i, boot });
+        self.crash_in_write(i, delay);
+    }
+
+    /// The node's disk has work for so long: if the seed wants so, that is when power is lost.
+    fn crash_in_write(&mut self, i: usize, delay: u64) {
+        if std::mem::take(&mut self.nodes[i].crashes_in_write) {
+            let (at, boot) = (self.rng.between(0, delay), self.nodes[i].boot);
+            self.after(at, Event::PowerCut { node: i, boot });
+        }
     }
 
     fn shelved(&mut self, i: usize, boot: u64) {
@@ -431,34 +451,24 @@ impl World {
         self.nodes[i].snapshot_disk.kill();
     }
 
-    /// The machine loses power. Says whether that was in the middle of work on its disk.
-    pub fn crash(&mut self, i: usize) -> bool {
-        let was_busy = self.end(i, true);
+    /// The machine loses power.
+    pub fn crash(&mut self, i: usize) {
+        self.end(i, true);
         self.nodes[i].log_disk.crash(&mut self.rng);
         self.nodes[i].snapshot_disk.crash(&mut self.rng);
-        was_busy
     }
 
-    /// Whether something is under way to the node's disk.
-    pub fn is_busy(&self, i: usize) -> bool {
-        let Some(process) = &self.nodes[i].process else { return false };
-        process.acceptor.as_ref().is_some_and(|voter| voter.gate.backlog() > 0)
-            || process.learner.as_ref().is_some_and(|replica| !replica.snapshots.is_idle())
-    }
-
-    /// The process is gone. What its threads were at goes on for a while, if it can. Says whether
-    /// that ended in the middle.
-    fn end(&mut self, i: usize, goes_on: bool) -> bool {
-        let Some(process) = self.nodes[i].process.take() else { return false };
+    /// The process is gone. What its threads were at goes on for a while, if it can.
+    fn end(&mut self, i: usize, goes_on: bool) {
+        let Some(process) = self.nodes[i].process.take() else { return };
         self.note(|| format!("END n{}", i + 1));
         let node = &mut self.nodes[i];
         node.boot += 1;
-        let mut was_busy = false;
         if let Some(voter) = process.acceptor.filter(|_| goes_on) {
-            was_busy |= voter.log.break_off(&node.log_disk, &mut self.rng);
+            voter.log.break_off(&node.log_disk, &mut self.rng);
         }
         if let Some(replica) = process.learner.filter(|_| goes_on) {
-            was_busy |= replica.snapshots.break_off(&node.snapshot_disk, &mut self.rng);
+            replica.snapshots.break_off(&node.snapshot_disk, &mut self.rng);
         }
         let node = node.me.node;
         for c in 0..self.clients.all.len() {
@@ -467,7 +477,6 @@ impl World {
         }
         let down = self.rng.between(1_000, 800_000);
         self.after(down, Event::Start(i));
-        was_busy
     }
 
     /// Boot is restart: acceptors have what their log holds, learners their newest snapshot, and
@@ -607,12 +616,13 @@ impl World {
     /// Spoils a snapshot of node `i`: a complete one only where every other node will be there in
     /// the end, since what the log has forgotten may be nowhere else but with one of them.
     pub fn rot_snapshot(&mut self, i: usize) -> bool {
-        let is_whole = self.setup.ending == super::setup::Ending::All
-            && self
-                .nodes
-                .iter()
-                .enumerate()
-                .all(|(other, node)| !node.is_spoilt && (other == i || !node.is_rotten));
+        let node = self.nodes[i].me.node;
+        let is_hurt =
+            |other: &Node| other.is_spoilt || other.is_rotten && other.me.node != node;
+        let others = self.nodes.iter().map(|other| other.me.node).filter(|other| *other != node);
+        let is_whole = self.setup.ending == Ending::All
+            && self.is_able(&others.collect())
+            && !self.nodes.iter().any(is_hurt);
         let what = if is_whole && self.rng.between(0, 2) == 0 { ".snapshot" } else { "incoming" };
         if what == ".snapshot" && self.setup.layout.learners.len() == 1 {
             return false;
