@@ -110,9 +110,6 @@ impl Header {
         if magic[..] != MAGIC[..] {
             return Err(BadHeader::Damaged);
         }
-        if version != VERSION {
-            return Err(BadHeader::Version(version));
-        }
         let cluster = ClusterId(fields.get_u64_le());
         let node = NodeId(fields.get_u64_le());
         let member = MemberId { node, incarnation: Incarnation(fields.get_u64_le()) };
@@ -127,8 +124,12 @@ impl Header {
             return Err(BadHeader::Damaged);
         }
         let header = bytes.get(..end.next_multiple_of(ALIGNMENT)).ok_or(BadHeader::Damaged)?;
+        // First the checksum: a bit of the version may have flipped.
         if checksum(header) != crc {
             return Err(BadHeader::Damaged);
+        }
+        if version != VERSION {
+            return Err(BadHeader::Version(version));
         }
         let mut state = State { crc: crc_before, lsn: fields.get_u64_le(), ..State::default() };
         state.promised = read_ballot(&mut fields);

@@ -68,11 +68,12 @@ pub(crate) fn read(disk: &mut dyn Disk, node: NodeId) -> Result<MemberId, WalErr
     if bytes[..MAGIC.len()] != MAGIC[..] {
         return Err(damaged("this is no identity file"));
     }
-    if version != VERSION {
-        return Err(WalError::Version { path, found: version, known: VERSION });
-    }
+    // First the checksum: a bit of the version may have flipped.
     if fields.get_u32_le() != checksum(&bytes) {
         return Err(damaged("the file does not match its checksum"));
+    }
+    if version != VERSION {
+        return Err(WalError::Version { path, found: version, known: VERSION });
     }
     let found = NodeId(fields.get_u64_le());
     if found != node {

@@ -249,11 +249,24 @@ fn a_damaged_identity_is_refused() {
     for at in 0..32 {
         flip(&disk, "identity", at, 2);
         let error = refusal(&disk);
-        assert!(
-            matches!(error, WalError::Corrupt { .. } | WalError::Version { .. }),
-            "byte {at}: {error}"
-        );
+        assert!(matches!(error, WalError::Corrupt { .. }), "byte {at}: {error}");
         flip(&disk, "identity", at, 2);
+    }
+}
+
+#[test]
+fn a_damaged_version_is_damage_and_a_sound_one_is_named() {
+    for (file, header) in [("identity", 32), (FIRST, 136)] {
+        let disk = disk_with(&[]);
+        flip(&disk, file, 8, 2);
+        assert!(matches!(refusal(&disk), WalError::Corrupt { .. }), "{file}");
+        let mut bytes = disk.contents(file).expect("a file");
+        bytes[8..12].copy_from_slice(&9u32.to_le_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..header]);
+        bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+        disk.put(file, bytes);
+        let error = refusal(&disk);
+        assert!(matches!(error, WalError::Version { found: 9, known: 1, .. }), "{file}: {error}");
     }
 }
 

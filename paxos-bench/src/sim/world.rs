@@ -617,8 +617,7 @@ impl World {
     /// the end, since what the log has forgotten may be nowhere else but with one of them.
     pub fn rot_snapshot(&mut self, i: usize) -> bool {
         let node = self.nodes[i].me.node;
-        let is_hurt =
-            |other: &Node| other.is_spoilt || other.is_rotten && other.me.node != node;
+        let is_hurt = |other: &Node| other.is_spoilt || other.is_rotten && other.me.node != node;
         let others = self.nodes.iter().map(|other| other.me.node).filter(|other| *other != node);
         let is_whole = self.setup.ending == Ending::All
             && self.is_able(&others.collect())
