@@ -19,6 +19,8 @@ mod faults;
 mod network;
 mod node;
 mod observer;
+#[cfg(paxos_planted)]
+pub mod planted;
 mod queue;
 mod recovery;
 mod report;

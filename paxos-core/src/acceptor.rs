@@ -146,7 +146,7 @@ impl Acceptor {
         let live = self.heard.is_some_and(|(leader, at)| {
             leader.node != from.node && now.since(at) < self.options.timing.election_timeout_us()
         });
-        let consent = configuration.has_proposer(from) && !live;
+        let consent = configuration.has_proposer(from) && (!live || planted!(PollIgnoresLeader));
         out.send(from.node, ProposerMsg::Polled { attempt, consent, promised: self.promised });
     }
 
@@ -184,7 +184,7 @@ impl Acceptor {
         entry: Entry,
         out: &mut Output<Record>,
     ) {
-        if ballot < self.promised {
+        if ballot < self.promised && !planted!(VoteBelowPromise) {
             return self.reject(from, ballot, out);
         }
         if slot < self.held.chosen_below() {

@@ -1,5 +1,6 @@
 //! Holds mail back until the log has caught up: the one place that connects replies and fsync.
 
+use crate::message::{Packet, ProposerMsg};
 use crate::role::{Outgoing, Output};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -26,6 +27,12 @@ impl Gate {
         let Output { records, mail, feed } = output;
         self.appended += records.len() as u64;
         let mut free = feed;
+        let is_early = |mail: &Outgoing| {
+            planted!(VoteToldBeforeDurable)
+                && matches!(mail.packet, Packet::Proposer(ProposerMsg::Accepted { .. }))
+        };
+        let (early, mail) = mail.into_iter().partition::<Vec<_>, _>(is_early);
+        free.extend(early);
         if self.appended == self.durable || planted!(ToldBeforeDurable) {
             free.extend(mail);
         } else if !mail.is_empty() {

@@ -149,13 +149,17 @@ impl<S: StateMachine> Learner<S> {
         while let Some(entry) = self.backlog.take(self.applied_below) {
             self.apply(entry, out);
         }
+        if planted!(GapSkipped) && self.backlog.chosen_below() > self.applied_below.plus(2) {
+            self.applied_below = self.applied_below.next();
+        }
         self.moved(now, before, out);
     }
 
     fn apply(&mut self, entry: Entry, out: &mut Output<SnapshotPiece>) {
         self.snapshots.applied(entry.weight());
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
-        self.sessions.expire(self.log_time_ms);
+        let apart_ms = if planted!(SessionsExpireApart) { 100 * self.options.me.node.0 } else { 0 };
+        self.sessions.expire(self.log_time_ms + apart_ms);
         for (index, command) in entry.commands.iter().enumerate() {
             let at = Applied {
                 slot: self.applied_below,
@@ -190,6 +194,13 @@ impl<S: StateMachine> Learner<S> {
                 let (session, sequence) = (*session, *sequence);
                 let verdict = self.sessions.judge(session, sequence, *acked_below, at.log_time_ms);
                 let reply = match verdict {
+                    Verdict::New
+                        if planted!(ApplyFailsSomewhere)
+                            && self.options.me.node.0 == 2
+                            && at.slot.0 % 50 == 49 =>
+                    {
+                        return None;
+                    }
                     Verdict::New => {
                         let result = self.state.apply(at, value);
                         self.sessions.keep(session, sequence, result.clone());

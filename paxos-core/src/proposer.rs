@@ -258,7 +258,7 @@ impl Proposer {
                 }
             }
             (ProposerMsg::Accepted { ballot, slots }, Stance::Lead(lead)) => {
-                if lead.ballot() == ballot {
+                if lead.ballot() == ballot || planted!(BallotsMixed) {
                     lead.accepted(common, now, bit, slots, out);
                 }
                 None

@@ -109,7 +109,7 @@ impl Sessions {
         log_time_ms: u64,
     ) -> Verdict {
         let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else {
-            return Verdict::Expired;
+            return if planted!(ExpiredTakenAsNew) { Verdict::New } else { Verdict::Expired };
         };
         session.expires_ms = log_time_ms.saturating_add(self.rules.ttl_ms);
         // A client acknowledges nothing at or above the command that it sends.

@@ -1,5 +1,7 @@
 //! `paxos-bench sim`: whole clusters in virtual time.
 
+mod planted;
+
 use anyhow::{bail, ensure};
 use paxos_bench::sim::{self, Campaign};
 use std::io::{IsTerminal, Write};
@@ -27,6 +29,10 @@ pub struct Arguments {
     /// Fail where a kind of fault struck less often in all.
     #[arg(long, default_value_t = 0)]
     faults_min: u64,
+    /// Look for bugs that are planted on purpose: `all`, or the number of one. Builds anew, with the
+    /// bugs in it, into a directory of its own below `target`.
+    #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+    planted: Option<String>,
     /// Measure instead how fast a cluster of three without faults is.
     #[arg(long, conflicts_with_all = ["seeds", "seed"])]
     calm: bool,
@@ -37,11 +43,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if arguments.calm {
         return calm();
     }
+    let threads = arguments.threads.unwrap_or_else(processors);
+    if let Some(which) = &arguments.planted {
+        return planted::run(which, threads);
+    }
     if let Some(seed) = arguments.seed {
         return one(seed, arguments.trace);
     }
     let begin = Instant::now();
-    let threads = arguments.threads.unwrap_or_else(processors);
     let campaign = many(arguments.seeds.clone(), threads);
     let seconds = begin.elapsed().as_secs_f64();
     print!("{campaign}");
@@ -53,6 +62,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     if !campaign.violations.is_empty() {
         bail!("{} seeds fail", campaign.violations.len());
+    }
+    if let Err(slow) = campaign.is_lively() {
+        bail!("{slow}");
     }
     for (kind, count) in campaign.faults() {
         let least = arguments.faults_min;

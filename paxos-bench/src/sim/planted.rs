@@ -1,23 +1,48 @@
-//! Bugs on demand: each must be found by the simulation, or the simulation is too weak.
-//!
-//! ```text
-//! RUSTFLAGS="--cfg paxos_planted" CARGO_TARGET_DIR=target/planted cargo test -p paxos-core planted
-//! ```
+//! Bugs on demand: each must be found, or the simulation is too weak.
 
-use super::run;
+use super::{Violation, run};
 use paxos_core::planted::{Planted, plant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A bug must be found within so many seeds.
-const SEEDS_MAX: u64 = 500;
+pub const SEEDS_MAX: u64 = 500;
 
-#[test]
-fn every_planted_bug_is_found() {
-    for bug in Planted::ALL {
-        plant(Some(bug));
-        let found = (0..SEEDS_MAX).find_map(|seed| Some((seed, run(seed).err()?)));
-        plant(None);
-        let (seed, violation) = found.unwrap_or_else(|| panic!("{bug:?} is not found"));
-        let violation = violation.lines().next().unwrap_or_default();
-        println!("{bug:?} ({}): after {} seeds: {violation}", bug as u32, seed + 1);
-    }
+/// How a planted bug was found.
+#[derive(Clone, Debug)]
+pub struct Catch {
+    /// The bug.
+    pub bug: Planted,
+    /// What the first seed that shows it violates; none: no seed shows it.
+    pub violation: Option<Violation>,
+}
+
+/// Looks for a bug, on so many threads.
+pub fn hunt(bug: Planted, threads: u64) -> Catch {
+    plant(Some(bug));
+    let next = AtomicU64::new(0);
+    let is_found = AtomicBool::new(false);
+    let first: Mutex<Option<Violation>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // Seeds are taken in order, and each that was taken is run to its end: so the first
+                // that shows the bug is always the same.
+                while !is_found.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS_MAX {
+                        break;
+                    }
+                    let Err(violation) = run(seed) else { continue };
+                    is_found.store(true, Ordering::Relaxed);
+                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                    if first.as_ref().is_none_or(|known| known.seed > seed) {
+                        *first = Some(violation);
+                    }
+                }
+            });
+        }
+    });
+    plant(None);
+    Catch { bug, violation: first.into_inner().unwrap_or_else(PoisonError::into_inner) }
 }

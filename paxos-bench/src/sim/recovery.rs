@@ -9,12 +9,13 @@ use paxos_core::{Ballot, Learner, NodeId, Slot, StanceName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// After the faults, a leader is there within so many election timeouts.
-const LEADER_TIMEOUTS: u64 = 10;
+/// After the faults, a leader is there within so many election timeouts, whatever has to be fetched
+/// first over links that may be narrow. [`super::Campaign::is_lively`] asks more of many runs.
+const LEADER_TIMEOUTS: u64 = 30;
 
 /// And all calls have ended, and learners are equal, within so many, beside the longest time that a
 /// client gives a call.
-const QUIET_TIMEOUTS: u64 = 50;
+const QUIET_TIMEOUTS: u64 = 100;
 const CALL_US: u64 = 6_000_000;
 
 /// So many timeouts long at most one leader follows another.

@@ -9,5 +9,6 @@ mod load;
 mod observer;
 mod proxy;
 mod roles;
+mod sim;
 mod snapshots;
 mod writers;

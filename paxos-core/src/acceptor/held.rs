@@ -44,7 +44,7 @@ impl Held {
         let mut below = from;
         if slots.contains(from) {
             for (&slot, vote) in self.votes.range(from..slots.below) {
-                if slot != below || vote.ballot != ballot {
+                if slot != below || vote.ballot != ballot && !planted!(ChosenOfAnotherBallot) {
                     break;
                 }
                 below = slot.next();

@@ -83,7 +83,9 @@ impl Backlog {
     /// The entry chosen at `slot`: the vote there, if a `Chosen` of the same ballot covers it (R4).
     pub(crate) fn take(&mut self, slot: Slot) -> Option<Entry> {
         let ballot = self.votes.get(&slot)?.ballot;
-        let covers = |(b, slots): &&(Ballot, SlotRange)| *b == ballot && slots.contains(slot);
+        let covers = |(b, slots): &&(Ballot, SlotRange)| {
+            (*b == ballot || planted!(FedOfAnotherBallot)) && slots.contains(slot)
+        };
         if !planted!(VoteTakenForChoice) {
             self.chosen.iter().find(covers)?;
         }

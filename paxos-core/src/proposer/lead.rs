@@ -157,11 +157,14 @@ impl Lead {
                 if !planted!(FlightUnbounded) {
                     self.rounds.answered(bit, proposal.sent_at);
                 }
+            } else if planted!(VoteCountedTwice) {
+                // The lowest bit that is not set yet.
+                proposal.votes |= proposal.votes + 1;
             }
         }
         let before = self.chosen_below;
         let timeout = common.options.timing.election_timeout_us();
-        while self.in_flight.front().is_some_and(|p| self.configuration.quorums.phase2(p.votes)) {
+        while self.in_flight.front().is_some_and(|p| self.is_chosen(p.votes)) {
             if let Some(chosen) = self.in_flight.pop_front() {
                 let took_us = now.since(chosen.sent_at);
                 self.flight.landed(chosen.entry.weight(), took_us, timeout);
@@ -174,6 +177,12 @@ impl Lead {
             self.tell_chosen(out);
             self.pump(common, now, out);
         }
+    }
+
+    fn is_chosen(&self, votes: AcceptorSet) -> bool {
+        let members = self.configuration.acceptors.len() as u32;
+        let is_half = planted!(HalfIsQuorum) && 2 * votes.count_ones() >= members;
+        is_half || self.configuration.quorums.phase2(votes)
     }
 
     /// An acceptor echoes a heartbeat.
@@ -226,7 +235,12 @@ impl Lead {
         out: &mut Output<NoRecord>,
     ) {
         if self.rounds.waiting() < common.options.limits.reads_max {
-            let below = self.chosen_below.max(self.adopted_below);
+            let adopted_below =
+                if planted!(AdoptedUnread) { Slot::ZERO } else { self.adopted_below };
+            let below = self.chosen_below.max(adopted_below);
+            if planted!(ReadUnconfirmed) {
+                return out.send(learner, LearnerMsg::ReadIndex { id, below });
+            }
             self.rounds.ask(Ask { learner, id, below });
             self.send_due_round(now, out);
         }
@@ -247,7 +261,7 @@ impl Lead {
         let moves = now.since(self.moved_at.min(self.held_at)) <= PATIENCE * timeout;
         // R10: silent at once. The ballot is over; the queue stays for the next leader.
         let configuration = Arc::clone(&self.configuration);
-        if !answered {
+        if !answered && !planted!(KeepsLeading) {
             return Some(Stance::Follow(Follow::nobody(configuration, common, now)));
         }
         if !moves {

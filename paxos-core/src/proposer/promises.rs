@@ -55,7 +55,7 @@ impl Promises {
         let spoken = promise.spoken.entry(part.from).or_insert(part.below);
         *spoken = spoken.zip(part.below).map(|(one, other)| one.max(other));
         let wants = promise.wants();
-        if wants.is_none() {
+        if wants.is_none() || planted!(PartTakenForPromise) {
             self.complete |= bit;
         }
         wants != before

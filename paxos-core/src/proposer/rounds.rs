@@ -46,7 +46,10 @@ impl Rounds {
 
     /// A read waits for a round that has not been sent.
     pub(super) fn ask(&mut self, ask: Ask) {
-        self.unsent.push(ask);
+        match self.sent_asks.back_mut() {
+            Some((_, asks)) if planted!(ReadJoinsSentRound) => asks.push(ask),
+            _ => self.unsent.push(ask),
+        }
     }
 
     /// How many questions wait.
