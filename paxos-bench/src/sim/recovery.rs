@@ -72,7 +72,7 @@ fn look(world: &mut World, able: &BTreeSet<NodeId>) {
     let begun_at = world.now;
     let before = world.clients.tally;
     for key in 0..world.clients.keys() {
-        world.call(key % world.clients.all.len(), Some(key));
+        world.call(0, Some(key));
     }
     while !is_quiet(world, able) {
         world.step();

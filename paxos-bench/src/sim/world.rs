@@ -129,7 +129,11 @@ impl World {
     }
 
     fn new_client(&mut self, number: u64) -> SimClient {
-        let nodes = self.nodes.iter().map(|node| node.me.node).collect();
+        let mut nodes: Vec<NodeId> = self.nodes.iter().map(|node| node.me.node).collect();
+        // Some know one node only, and go down with it. The first knows all.
+        if number > 0 && self.rng.between(0, 2) == 0 {
+            nodes = vec![nodes[self.rng.between(0, nodes.len() as u64) as usize]];
+        }
         SimClient::new(number, nodes, self.setup.limits, &mut self.rng)
     }
 

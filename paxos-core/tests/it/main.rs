@@ -2,6 +2,8 @@
 
 mod documents;
 mod layout;
+#[cfg(paxos_planted)]
+mod planted;
 mod quorums;
 mod rules;
 mod scripts;

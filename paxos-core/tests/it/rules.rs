@@ -7,18 +7,18 @@
 mod alone;
 mod bench;
 
-mod chosen;
+pub mod chosen;
 mod clients;
-mod elections;
+pub mod elections;
 mod first_start;
 mod large;
-mod leadership;
+pub mod leadership;
 mod log_time;
 mod new_leader;
 mod outbid;
-mod promises;
-mod reads;
-mod separate;
-mod snapshots;
+pub mod promises;
+pub mod reads;
+pub mod separate;
+pub mod snapshots;
 mod steady;
-mod votes;
+pub mod votes;

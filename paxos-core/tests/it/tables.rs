@@ -1,12 +1,12 @@
 //! Exhaustive tables: every message of a role, in every state that matters to it, with the whole
 //! output that must follow. Anything that is not in a row's output must not happen.
 
-mod acceptor;
-mod client;
+pub mod acceptor;
+pub mod client;
 mod formation;
 mod learner;
-mod proposer;
-mod session;
+pub mod proposer;
+pub mod session;
 
 use bytes::Bytes;
 use paxos_core::*;

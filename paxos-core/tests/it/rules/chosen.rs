@@ -128,7 +128,7 @@ fn r04_a_vote_is_applied_under_a_chosen_of_its_ballot() {
 /// The learner is fed a vote of ballot 1.2; ballot 2.3 had another entry chosen there. After a
 /// heartbeat it asks the acceptor of its node, which fetched the entry from another.
 #[test]
-fn r04_a_vote_of_another_ballot_is_not_applied() {
+pub fn r04_a_vote_of_another_ballot_is_not_applied() {
     for (voted, counted) in [(ballot(1, 2), ballot(2, 3)), (ballot(2, 3), ballot(1, 2))] {
         let mut l = learner(Limits::default());
         l.hear(1, fed(voted, 0, entry(0)));
@@ -224,7 +224,7 @@ fn r08_chosen_rides_in_the_next_frame() {
 /// Votes in ballot 1.3 at slots 0 and 1, and in one case at slot 2, in the other not; ballot 2.2
 /// has its votes at slots 0, 1 and 3, and counts slots 0 to 3. A vote at slot 2 may have lost.
 #[test]
-fn r08_chosen_reaches_as_far_as_the_votes_of_its_ballot() {
+pub fn r08_chosen_reaches_as_far_as_the_votes_of_its_ballot() {
     let (b1, b2) = (ballot(1, 3), ballot(2, 2));
     for below in [2, 3] {
         let mut a = acceptor(Limits::default());

@@ -26,7 +26,7 @@ const POLL: AcceptorMsg = AcceptorMsg::Poll { attempt: 5 };
 /// leads in 1.2: now node 3 is not welcome, and node 2 is. The leader is silent for an election
 /// timeout.
 #[test]
-fn r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else() {
+pub fn r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else() {
     let mut a = acceptor(Limits::default());
     let (two, three, b) = (member(2), member(3), ballot(1, 2));
     assert_eq!(a.hear_from(two, POLL), answer(two, true, Ballot::ZERO));

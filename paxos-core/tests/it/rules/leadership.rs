@@ -22,7 +22,7 @@ fn ack(ballot: Ballot, round: u64) -> ProposerMsg {
 /// Only node 1 answers heartbeats. At 300 ms the leader still leads; at 301 ms it does not,
 /// although it has a proposal to repeat, and that tick says nothing at all.
 #[test]
-fn r10_a_leader_without_a_quorum_steps_down_in_silence() {
+pub fn r10_a_leader_without_a_quorum_steps_down_in_silence() {
     let mut p = proposer(options());
     let (b, _) = p.lead(nothing(), nothing());
     p.propose(vec![register(0)]);

@@ -108,7 +108,7 @@ fn parts() -> [PromisePart; 3] {
 /// Node 3 has promised, in one part. Of node 2's three parts all but one come, some twice; then the
 /// missing one does. The leader proposes every vote, and a no-op in the hole.
 #[test]
-fn r06_a_promise_counts_when_all_its_parts_are_there() {
+pub fn r06_a_promise_counts_when_all_its_parts_are_there() {
     for missing in 0..3 {
         let mut p = proposer(options());
         let b = p.campaign();
@@ -131,7 +131,7 @@ fn r06_a_promise_counts_when_all_its_parts_are_there() {
 /// In the first campaign only the first part of node 2's promise comes. In the second one, node 3
 /// has promised, and of node 2 come the other two parts, and the late ones of the first campaign.
 #[test]
-fn r06_parts_of_two_ballots_do_not_mix() {
+pub fn r06_parts_of_two_ballots_do_not_mix() {
     let mut p = proposer(options());
     let b1 = p.campaign();
     p.hear(2, promise(b1, parts()[0].clone()));

@@ -47,7 +47,7 @@ fn r12_a_read_is_confirmed_by_a_round_sent_after_it_came() {
 /// Question 70 is under way with round 2 when slot 0 is chosen, and question 71 comes. The echoes
 /// of round 2 answer 70 with what was chosen when it came, and send round 3 for 71 and 72.
 #[test]
-fn r12_a_read_does_not_join_a_round_under_way() {
+pub fn r12_a_read_does_not_join_a_round_under_way() {
     let mut p = proposer(options());
     let (b, _) = p.lead(nothing(), nothing());
     p.propose(vec![register(0)]);
@@ -69,7 +69,7 @@ fn r12_a_read_does_not_join_a_round_under_way() {
 /// The promises tell of a vote at slot 4: slots 0 to 4 may have been chosen and acknowledged under
 /// the leader before. None of them is chosen in this ballot yet when the question comes.
 #[test]
-fn r12_the_index_is_not_below_what_was_adopted() {
+pub fn r12_the_index_is_not_below_what_was_adopted() {
     let mut p = proposer(options());
     let votes = vec![(Slot(4), Vote { ballot: ballot(1, 2), entry: entry(4) })];
     let (b, _) = p.lead(PromisePart { votes, ..nothing() }, nothing());
@@ -146,7 +146,7 @@ fn r12_a_learner_asks_anew_for_reads_that_came_later() {
 /// Node 1 leads and is cut off from nodes 2 and 3; node 2 leads and has y chosen. A client asks
 /// node 1, which still believes that it leads. No answer, until the network heals; then it has y.
 #[test]
-fn r12_a_deposed_leader_answers_no_read() {
+pub fn r12_a_deposed_leader_answers_no_read() {
     let mut bench = Bench::led(3);
     let s = bench.open(1);
     bench.propose(1, vec![write(s, 0, 0, "x")]);

@@ -236,7 +236,7 @@ fn r04_a_learner_whose_feeder_is_silent_is_fed_by_another() {
 /// Quorums are two of three. Learner 6 has all below 5, learner 7 all below 3; then 7 is wiped and
 /// has nothing, and comes to have all below 9.
 #[test]
-fn r26_an_acceptor_that_only_votes_waits_for_a_quorum_of_disks() {
+pub fn r26_an_acceptor_that_only_votes_waits_for_a_quorum_of_disks() {
     let mut a = voter(3);
     let covered = |below| AcceptorMsg::Covered { below: Slot(below), log_time_ms: below };
     let trimmed =

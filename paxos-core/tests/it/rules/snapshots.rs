@@ -89,7 +89,7 @@ fn about_snapshots(out: Output<SnapshotPiece>) -> Vec<(u64, Packet)> {
 /// R26: an acceptor forgets what the learner beside it has on disk, and nothing that only another
 /// learner has. What it forgets it does not tell any more.
 #[test]
-fn r26_an_acceptor_waits_for_the_learner_beside_it() {
+pub fn r26_an_acceptor_waits_for_the_learner_beside_it() {
     let mut a = acceptor(Limits::default());
     let b = ballot(1, 2);
     for n in 0..4 {
@@ -341,7 +341,7 @@ fn an_unsound_snapshot_is_fetched_from_another() {
 /// Invariant 10: a snapshot never replaces newer state. The learner of node 1 fetches one below 2;
 /// meanwhile an acceptor that still has the entries sends them.
 #[test]
-fn invariant_10_a_snapshot_never_replaces_newer_state() {
+pub fn invariant_10_a_snapshot_never_replaces_newer_state() {
     let s = id(2, 3);
     let mut l = fresh(Limits::default());
     l.hear(2, forgotten(2));
@@ -360,7 +360,7 @@ fn invariant_10_a_snapshot_never_replaces_newer_state() {
 /// Invariant 10: a snapshot carries sessions and configuration. A command that was applied before
 /// it is answered from it, and not applied again.
 #[test]
-fn invariant_10_a_snapshot_carries_sessions_and_configuration() {
+pub fn invariant_10_a_snapshot_carries_sessions_and_configuration() {
     let mut l = fresh(small());
     let command = || batch(0, vec![write(session(0, 0), 0, 0, "x")]);
     let told = |from: u64, list: Vec<Entry>| {

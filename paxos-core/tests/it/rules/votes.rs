@@ -118,7 +118,7 @@ fn r01_another_entry_needs_another_ballot() {
 /// A proposer leads with the first round, its process ends and starts again, and it campaigns with
 /// the first round again, having heard of no other. The lives tell the two ballots apart.
 #[test]
-fn r01_a_restarted_proposer_has_other_ballots() {
+pub fn r01_a_restarted_proposer_has_other_ballots() {
     let mut before = proposer(options());
     let mut after = proposer(ProposerOptions { life: life(1) + 1000, ..options() });
     let (b1, b2) = (before.campaign(), after.campaign());
@@ -195,7 +195,7 @@ fn r02_no_range_spans_a_vote_that_a_crash_lost() {
 /// Nodes 1 and 2 vote, but their disks are slow; node 3 alone is not enough. Node 2 crashes: its
 /// vote was never told, and is gone. Node 1's disk catches up, and the entry is chosen.
 #[test]
-fn r02_a_vote_is_told_when_it_is_durable() {
+pub fn r02_a_vote_is_told_when_it_is_durable() {
     let mut bench = Bench::led(3);
     bench.stop_syncing(1);
     bench.stop_syncing(2);

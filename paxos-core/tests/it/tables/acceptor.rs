@@ -226,7 +226,7 @@ fn promise_travels_in_parts_that_fit() {
 }
 
 #[test]
-fn accept_is_voted_for_at_or_above_the_promise() {
+pub fn accept_is_voted_for_at_or_above_the_promise() {
     let (b1, b2, b3) = (ballot(1, 1), ballot(2, 2), ballot(3, 3));
     let none = slots(0, 0);
     check(

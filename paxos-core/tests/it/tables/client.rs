@@ -171,7 +171,7 @@ fn write_ends_with_its_own_reply() {
 }
 
 #[test]
-fn write_is_sent_again_elsewhere_until_its_time_is_up() {
+pub fn write_is_sent_again_elsewhere_until_its_time_is_up() {
     let (mut client, call) = writing();
     assert_whole("patience", &tick(&mut client, T0.plus(RETRY_US - 1)), &nothing());
     let late = T0.plus(2 * RETRY_US);

@@ -303,7 +303,7 @@ fn promises_count_once_per_member_and_when_complete() {
 }
 
 #[test]
-fn new_leader_proposes_the_highest_votes_and_fills_holes() {
+pub fn new_leader_proposes_the_highest_votes_and_fills_holes() {
     let (low, high) = (ballot(0, 2), ballot(0, 3));
     let none = slots(0, 0);
     let mut proposer = prepares();
@@ -360,7 +360,7 @@ fn leader_proposes_at_once() {
 }
 
 #[test]
-fn votes_count_once_per_member_ballot_and_slot() {
+pub fn votes_count_once_per_member_ballot_and_slot() {
     check(
         "two in flight",
         has_two_in_flight,
@@ -373,8 +373,12 @@ fn votes_count_once_per_member_ballot_and_slot() {
         ],
     );
     let mut proposer = has_two_in_flight();
+    let one = tell(&mut proposer, member(1), accepted(b1(), 0, 2));
+    assert_whole("one", &one, &nothing());
+    // One more would be enough.
+    let other = tell(&mut proposer, member(3), accepted(ballot(2, 1), 0, 2));
+    assert_whole("in another ballot", &other, &nothing());
     for (says, from, below, then) in [
-        ("one", (1, 0), 2, nothing()),
         ("the same again", (1, 0), 2, nothing()),
         ("the later slot first", (2, 1), 2, nothing()),
         ("both, in order", (2, 0), 1, chosen(0, 2)),

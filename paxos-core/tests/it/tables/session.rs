@@ -52,7 +52,7 @@ fn acknowledgement_never_goes_back() {
 }
 
 #[test]
-fn absent_session_is_expired_and_never_new() {
+pub fn absent_session_is_expired_and_never_new() {
     let other = SessionId { slot: Slot(5), index: 0 };
     assert_eq!(sessions().judge(other, 0, 0, 0), Verdict::Expired);
     let mut sessions = sessions();
