@@ -4,9 +4,11 @@
 //!   shares no type with it.
 //! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
 //! - [`compare`]: the same load on this store and on another, in turn.
+//! - [`processes`]: servers as processes on loopback.
 //!
 //! Deliberately not here: anything that a node needs to run. Open `check.rs` first.
 
 pub mod check;
 pub mod compare;
 pub mod load;
+pub mod processes;
