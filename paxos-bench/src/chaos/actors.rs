@@ -163,12 +163,11 @@ async fn one(options: &Options, kept: &Path, tell: impl Fn(String)) -> Found {
         Report { seed, nodes, runs: 1, seconds, events, failures, faults, ..Report::default() };
     let mut times = BTreeMap::new();
     report.add_tally(&tally.borrow(), &mut times);
-    report.failures.extend(settle(&mut victim).await.err());
-    if let Some(client) = clients.first() {
-        let read = working.read_all(&client.clone().timeout(SETTLED)).await;
-        let unread = |key| format!("key {key} cannot be read after the last heal");
-        report.failures.extend(read.err().map(unread));
+    let mut healed = settle(&mut victim).await;
+    if let (Some(client), Ok(())) = (clients.first(), &healed) {
+        healed = working.read_all(client, SETTLED).await;
     }
+    report.failures.extend(healed.err());
     report.failures.extend(victim.problems().await);
     let (calls, keys, judged) = verdict::judge(working.history());
     report.judged = (calls, keys);

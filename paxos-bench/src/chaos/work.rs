@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// What is recorded.
 pub type History = Recorder<KvInput, KvOutput>;
@@ -73,9 +73,6 @@ const OLD_ONE_IN: u64 = 10;
 /// Whoever reads all keys at the end, in the history.
 const LAST_READER: u64 = 1_000_000;
 
-/// A key is read so often at the end before that counts as failed.
-const LAST_READS_MAX: usize = 20;
-
 impl Working {
     /// Starts the tasks on the current thread, which must be able to run local ones.
     pub fn start(work: Work, clients: &[impl Caller], tally: Rc<RefCell<Tally>>) -> Working {
@@ -103,12 +100,16 @@ impl Working {
         }
     }
 
-    /// Reads every key that was used, so that nothing that is lost stays unseen. Gives the key that
-    /// cannot be read, where there is one.
-    pub async fn read_all(&self, client: &impl Caller) -> Result<usize, String> {
+    /// Reads every key that was used, so that nothing that is lost stays unseen. An error: one of
+    /// them could not be read within this time for all.
+    pub async fn read_all(&self, client: &impl Caller, within: Duration) -> Result<(), String> {
+        let late = |_| format!("not all keys can be read within {within:?} of the last heal");
+        timeout(within, self.read_each(client)).await.map_err(late)
+    }
+
+    async fn read_each(&self, client: &impl Caller) {
         let keys: Vec<String> = self.shared.used.borrow().iter().cloned().collect();
         for key in &keys {
-            let mut reads = 0;
             loop {
                 let pending = self.shared.history.invoke(LAST_READER, key, KvInput::Get);
                 match client.call(key, &KvInput::Get).await {
@@ -116,13 +117,8 @@ impl Working {
                     Ended::Failed => pending.fail(),
                     Ended::Unknown => pending.unknown(),
                 }
-                reads += 1;
-                if reads == LAST_READS_MAX {
-                    return Err(key.clone());
-                }
             }
         }
-        Ok(keys.len())
     }
 
     /// What was recorded.
@@ -216,7 +212,7 @@ fn name(input: &KvInput) -> &'static str {
 pub fn padded(value: &str) -> String {
     let hash = value.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)));
     let bytes = hash % 400;
-    format!("{value} {}", ".".repeat(bytes as usize))
+    format!("{value} {};", ".".repeat(bytes as usize))
 }
 
 /// The value that stands in the store like this; what nobody can have put there is left whole.
@@ -234,13 +230,14 @@ mod tests {
 
     #[test]
     fn what_was_padded_is_found_again_and_damage_shows() {
-        for value in ["", "0-1", "15-20000"] {
-            let stored = padded(value);
+        for n in 0..1000 {
+            let value = format!("7-{n}");
+            let stored = padded(&value);
             assert_eq!(unpadded(stored.as_bytes()), value);
             let short = &stored[..stored.len() - 1];
             assert_ne!(unpadded(short.as_bytes()), value, "{short}");
         }
-        let lengths: BTreeSet<_> = (0..100).map(|n| padded(&n.to_string()).len()).collect();
+        let lengths: BTreeSet<_> = (0..100).map(|n| padded(&format!("{n}")).len()).collect();
         assert!(lengths.len() > 50, "values of many sizes");
     }
 }

@@ -111,7 +111,7 @@ async fn a_blocked_way_holds_what_is_sent_until_it_opens_and_the_other_passes() 
 
 #[tokio::test(start_paused = true)]
 async fn a_link_that_stalls_accepts_and_passes_nothing_either_way() {
-    let mut ends = Ends::new().await;
+    let ends = Ends::new().await;
     ends.proxy.set_forth(Way::BLOCKED);
     ends.proxy.set_back(Way::BLOCKED);
     let mut late = TcpStream::connect(ends.proxy.endpoint()).await.unwrap();
