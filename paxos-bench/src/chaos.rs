@@ -54,8 +54,9 @@ pub struct Options {
     pub kinds: Vec<Kind>,
     /// Calls a second, at most.
     pub rate: u64,
-    /// Disks of actors say that they have synced, and have not: a run with kills must fail then.
-    pub disks_lie: bool,
+    /// Clients of actors read what one node has applied, as no client may: a run in which nodes are
+    /// cut off must fail then. For the proof that it does.
+    pub reads_stale: bool,
     /// What must hold beside the answers.
     pub bounds: Bounds,
     /// Logs and histories go into a new directory below this one; after a failure it stays.

@@ -5,10 +5,12 @@
 //! table of mailboxes for the roles of the receiver, as a link does between processes.
 
 mod cluster;
+mod stale;
 mod strikes;
 mod wire;
 
 use self::cluster::Cluster;
+use self::stale::StaleReader;
 use self::strikes::{Actors, LOOK};
 use super::fault::Kind;
 use super::nemesis::{self, Victim};
@@ -134,10 +136,9 @@ fn add(report: &mut Report, one: Report) {
 async fn one(options: &Options, kept: &Path, tell: impl Fn(String)) -> Found {
     let seed = options.seed;
     let cluster = Cluster::start(seed, options.nodes, CLIENTS).await?;
-    if options.disks_lie {
-        cluster.have_disks_lie();
-    }
     let clients = cluster.handles(CALL);
+    let views: Vec<_> =
+        (0..options.nodes).filter_map(|at| Some(cluster.node(at)?.view())).collect();
     let mut victim = Actors { cluster, problems: Vec::new(), burdens: Vec::new() };
     let tally = Rc::new(RefCell::new(Tally::new()));
     let work = Work {
@@ -147,7 +148,14 @@ async fn one(options: &Options, kept: &Path, tell: impl Fn(String)) -> Found {
         span: SPAN,
         keys: KEYS,
     };
-    let mut working = Working::start(work, &clients, tally.clone());
+    let mut working = match options.reads_stale {
+        false => Working::start(work, &clients, tally.clone()),
+        true => {
+            let stale = clients.iter().cloned().zip(views);
+            let stale: Vec<_> = stale.map(|(client, view)| StaleReader { client, view }).collect();
+            Working::start(work, &stale, tally.clone())
+        }
+    };
     let began = Instant::now();
     let plan = Plan::new(seed, &options.kinds, PACE);
     let said = |what: &str| {

@@ -60,7 +60,7 @@ impl Caller for ClientHandle {
     }
 }
 
-fn answered(answer: &[u8], is_write: bool) -> Ended {
+pub(super) fn answered(answer: &[u8], is_write: bool) -> Ended {
     let output = match is_write {
         true => match OpResult::decode(answer) {
             Ok(OpResult::Put { meta }) => KvOutput::Put(Some(meta.version)),

@@ -93,7 +93,7 @@ impl Arguments {
             duration: Duration::from_secs(self.seconds),
             kinds: if self.faults.is_empty() { all.to_vec() } else { self.faults.clone() },
             rate: self.rate,
-            disks_lie: false,
+            reads_stale: false,
             bounds,
             directory: self.directory.clone(),
         }

@@ -154,14 +154,6 @@ impl Cluster {
         }
     }
 
-    /// From now on all disks say that they have synced, and have not.
-    pub(super) fn have_disks_lie(&self) {
-        for home in &self.homes {
-            home.log.skip_syncs(true);
-            home.snapshots.skip_syncs(true);
-        }
-    }
-
     /// Has the disks of a node fail to sync, or not. Then what ends it is no wonder.
     pub(super) fn fail_syncs(&mut self, at: usize, fail: bool) {
         let home = &mut self.homes[at];
