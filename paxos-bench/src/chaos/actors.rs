@@ -130,6 +130,7 @@ fn add(report: &mut Report, one: Report) {
     }
     let named = |failure| format!("seed {}: {failure}", one.seed);
     report.failures.extend(one.failures.into_iter().map(named));
+    report.judge_again.extend(one.judge_again);
 }
 
 /// One run, on an arbiter of its own.
@@ -182,7 +183,7 @@ async fn one(options: &Options, kept: &Path, tell: impl Fn(String)) -> Found {
     report.failures.extend(judged.err());
     if !report.passed() {
         let file = kept.join(format!("history-{seed}.json"));
-        report.failures.push(verdict::keep(working.history(), &file));
+        report.judge_again.push(verdict::keep(working.history(), &file));
     }
     victim.cluster.end().await;
     Ok((report, times))

@@ -198,7 +198,7 @@ impl Cluster {
         self.nodes[at].excuses.push(reason);
     }
 
-    /// Whether a node has ended by itself; then it can be started again. An error: it had no excuse.
+    /// Whether a node has ended by itself; it can be started again then. An error: without excuse.
     pub(super) fn has_ended(&mut self, at: usize) -> Result<bool, String> {
         let node = &mut self.nodes[at];
         let Some(process) = &mut node.process else { return Ok(false) };

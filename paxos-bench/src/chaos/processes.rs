@@ -96,7 +96,7 @@ async fn run_local(
     report.failures.extend(judged.err());
     if !report.passed() {
         let command = verdict::keep(working.history(), &directory.path().join("history.json"));
-        report.failures.push(command);
+        report.judge_again.push(command);
         directory.disable_cleanup(true);
         report.kept = Some(directory.path().to_owned());
     }

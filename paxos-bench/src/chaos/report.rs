@@ -38,6 +38,8 @@ pub struct Report {
     pub failures: Vec<String>,
     /// Where histories and logs are, after a failure.
     pub kept: Option<PathBuf>,
+    /// The commands that judge the histories again, after a failure.
+    pub judge_again: Vec<String>,
 }
 
 /// Times in milliseconds.
@@ -140,6 +142,9 @@ impl fmt::Display for Report {
             false => {
                 for failure in &self.failures {
                     writeln!(f, "FAILED: {failure}")?;
+                }
+                for command in &self.judge_again {
+                    writeln!(f, "judge it again: {command}")?;
                 }
                 match &self.kept {
                     Some(at) => writeln!(f, "histories and logs: {}", at.display()),

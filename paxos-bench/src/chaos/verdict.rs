@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A history is judged within this time, or that is a failure.
 const JUDGE_WITHIN: Duration = Duration::from_secs(120);
 
-/// Judges a history, of which there are so many calls and keys. An error says what is wrong with it.
+/// Judges a history. Gives how many calls and keys it has; an error says what is wrong with it.
 pub(super) fn judge(history: &History) -> (usize, usize, Result<(), String>) {
     let history = history.history();
     let (calls, keys) = (history.len(), history.keys().count());
@@ -26,7 +26,7 @@ pub(super) fn keep(history: &History, file: &Path) -> String {
     let mut text = Vec::new();
     let written = check::write_json(&history.history(), &mut text);
     match written.and_then(|()| fs::write(file, text)) {
-        Ok(()) => format!("judge it again: paxos-bench check {} --format json", file.display()),
+        Ok(()) => format!("paxos-bench check {} --format json", file.display()),
         Err(error) => format!("the history cannot be kept at {}: {error}", file.display()),
     }
 }
