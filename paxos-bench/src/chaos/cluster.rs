@@ -265,3 +265,12 @@ impl Cluster {
         problems
     }
 }
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            node.process = None;
+            node.disk.iter().for_each(|disk| tools::unmount(disk));
+        }
+    }
+}

@@ -53,6 +53,12 @@ pub(super) fn mount_small_disk(at: &Path) -> io::Result<()> {
     }
 }
 
+/// Undoes [`mount_small_disk`], so that the directory can be removed. What was there is gone.
+pub(super) fn unmount(disk: &Path) {
+    // Where it fails, the mount ends with this process, and an empty directory stays.
+    let _ = Command::new("umount").arg(disk).stdin(Stdio::null()).status();
+}
+
 /// Uses all room of a small disk. What does it goes with [`make_room`].
 pub(super) fn fill(disk: &Path) -> io::Result<()> {
     let mut file = File::create(ballast(disk))?;
