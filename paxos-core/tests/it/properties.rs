@@ -3,6 +3,7 @@
 mod acceptor;
 mod gate;
 mod layouts;
+mod leader;
 mod learner;
 mod promises;
 mod sessions;

@@ -178,7 +178,7 @@ proptest! {
         prop_assert!(voted.values().all(|&times| times == 1), "a vote is logged once: {:?}", voted);
     }
 
-    /// R8: what it holds as chosen is what a leader counted in a ballot in which it had voted there.
+    /// R8: what it holds as chosen is what a leader counted in the ballot of the vote there.
     #[test]
     fn chosen_is_what_was_counted_in_the_ballot_of_the_vote(events in events()) {
         let mut acceptor = acceptor(Limits::default());

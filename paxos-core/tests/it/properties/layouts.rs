@@ -102,7 +102,7 @@ proptest! {
         let _ = text.parse::<QuorumRule>();
     }
 
-    /// Two layouts that differ have other fingerprints: nodes that were told different ones find out.
+    /// Two layouts that differ have other fingerprints: so nodes find out that they do.
     #[test]
     fn fingerprints_tell_layouts_apart(one in parts(), other in parts(), rule in rules()) {
         if let (Ok(one), Ok(other)) = (Layout::of(&one, rule), Layout::of(&other, rule)) {

@@ -45,6 +45,12 @@ fn parts(votes: &[Option<u64>], cut: usize) -> Vec<PromisePart> {
     parts
 }
 
+/// All parts of both promises, each with its acceptor.
+fn both(votes: &Votes, cuts: [usize; 2]) -> Vec<(u64, PromisePart)> {
+    let of = |node: u64, i: usize| parts(&votes[i], cuts[i]).into_iter().map(move |p| (node, p));
+    of(2, 0).chain(of(3, 1)).collect()
+}
+
 /// What must be proposed: for each slot the entry of the highest round, no-ops in holes.
 fn due(votes: &Votes) -> Vec<Entry> {
     let mut highest: BTreeMap<u64, u64> = BTreeMap::new();
@@ -89,8 +95,7 @@ proptest! {
         cuts in [1..4usize, 1..4usize],
         order in proptest::collection::vec(any::<prop::sample::Index>(), 0..30),
     ) {
-        let parts_of = |i: usize| parts(&votes[i], cuts[i]).into_iter().map(move |p| (2 + i as u64, p));
-        let all: Vec<(u64, PromisePart)> = parts_of(0).chain(parts_of(1)).collect();
+        let all = both(&votes, cuts);
         // Some of them in any order, some more than once, and in the end all of them.
         let mut arrivals: Vec<_> = order.iter().map(|index| index.get(&all).clone()).collect();
         arrivals.extend(all);
@@ -106,8 +111,7 @@ proptest! {
         cuts in [1..4usize, 1..4usize],
         missing in any::<prop::sample::Index>(),
     ) {
-        let parts_of = |i: usize| parts(&votes[i], cuts[i]).into_iter().map(move |p| (2 + i as u64, p));
-        let mut all: Vec<(u64, PromisePart)> = parts_of(0).chain(parts_of(1)).collect();
+        let mut all = both(&votes, cuts);
         all.remove(missing.index(all.len()));
         let (stance, proposed) = elect(&all);
         prop_assert_eq!(stance, StanceName::Campaign);
@@ -118,9 +122,10 @@ proptest! {
     /// have voted for there.
     #[test]
     fn a_leader_begins_above_what_is_held_as_chosen(votes in votes(), chosen in 0..7u64) {
-        let whole = |i: usize| PromisePart {
-            votes: (0..).zip(&votes[i]).filter_map(|(s, r)| Some((Slot(s), vote_of((*r)?, s)))).collect(),
-            ..nothing()
+        let whole = |i: usize| {
+            let told = (0..).zip(&votes[i]);
+            let told = told.filter_map(|(s, round)| Some((Slot(s), vote_of((*round)?, s))));
+            PromisePart { votes: told.collect(), ..nothing() }
         };
         let mut first = whole(0);
         first.votes.retain(|(slot, _)| *slot >= Slot(chosen));

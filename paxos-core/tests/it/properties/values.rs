@@ -1,6 +1,8 @@
 //! Small values whose order and bounds everything else rests on.
 
 use super::cases;
+use bincode::config::standard;
+use bincode::serde::{decode_from_slice, encode_to_vec};
 use paxos_core::rng::Rng;
 use paxos_core::*;
 use proptest::prelude::*;
@@ -77,7 +79,11 @@ proptest! {
 
     /// Drawn numbers lie where they should, and one seed draws the same ones again.
     #[test]
-    fn drawn_numbers_lie_in_between(seed in any::<u64>(), low in any::<u64>(), high in any::<u64>()) {
+    fn drawn_numbers_lie_in_between(
+        seed in any::<u64>(),
+        low in any::<u64>(),
+        high in any::<u64>(),
+    ) {
         let mut rng = Rng::new(seed);
         let drawn: Vec<u64> = (0..20).map(|_| rng.between(low, high)).collect();
         let lies = |&n: &u64| if low < high { (low..high).contains(&n) } else { n == low };
@@ -104,6 +110,32 @@ proptest! {
             SessionRules { window: SessionRules::WINDOW_MAX + 1, ..rules },
         ] {
             prop_assert!(!wrong.are_sound(), "{:?}", wrong);
+        }
+    }
+}
+
+/// Invariant 7: nobody can send a quorum system that could not have been made.
+#[test]
+fn quorums_that_need_not_meet_cannot_be_decoded() {
+    #[derive(serde::Serialize)]
+    enum Shape {
+        Sizes(u8, u8, u8),
+        Grid(u8, u8),
+    }
+    let decoded = |shape: Shape| {
+        let bytes = encode_to_vec(shape, standard()).unwrap();
+        decode_from_slice::<Quorums, _>(&bytes, standard()).ok().map(|(quorums, _)| quorums)
+    };
+    for acceptors in 0..40 {
+        for phase1 in 0..40 {
+            for phase2 in 0..40 {
+                let made = Quorums::sizes(acceptors.into(), phase1.into(), phase2.into()).ok();
+                assert_eq!(decoded(Shape::Sizes(acceptors, phase1, phase2)), made);
+            }
+        }
+        for columns in 0..40 {
+            let made = Quorums::grid(acceptors.into(), columns.into()).ok();
+            assert_eq!(decoded(Shape::Grid(acceptors, columns)), made);
         }
     }
 }

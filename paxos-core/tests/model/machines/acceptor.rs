@@ -183,8 +183,8 @@ impl Machine for AcceptorMachine {
     }
 }
 
-/// The state of an acceptor, and the entries that it has: those it tells a candidate, and a learner.
-/// When a leader was last heard is not a part, since each poll comes long after it.
+/// The state of an acceptor, and the entries that it has, as it tells them a candidate and another
+/// acceptor. When a leader was last heard is not a part, since each poll comes long after it.
 fn shown(acceptor: &mut Acceptor) -> String {
     let mut text = text::without(format!("{acceptor:?}"), &["heard"]);
     let mut out = Output::new();
