@@ -27,6 +27,7 @@ enum Command {
     /// Whole clusters in virtual time, with everything that can go wrong: one seed decides all of
     /// it. Exit code 0: nothing was violated; 1: something was.
     Sim(cli::sim::Arguments),
+    Chaos(cli::chaos::Arguments),
     /// Is a recorded history linearizable? Exit code 0: yes; 1: no; 3: not judged in time.
     Check {
         /// The history.
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Load(arguments) => or_code(cli::load::run(&arguments), ExitCode::FAILURE),
         Command::Compare(arguments) => or_code(cli::compare::run(&arguments), ExitCode::FAILURE),
         Command::Sim(arguments) => or_code(cli::sim::run(&arguments), ExitCode::FAILURE),
+        Command::Chaos(arguments) => or_code(cli::chaos::run(&arguments), ExitCode::from(USAGE)),
         Command::Check { file, format, limit_s } => {
             let limit = Duration::from_secs(limit_s);
             or_code(run_check(&file, format, limit), ExitCode::from(USAGE))

@@ -4,6 +4,7 @@ mod documents;
 mod layout;
 #[cfg(paxos_planted)]
 mod planted;
+mod properties;
 mod quorums;
 mod rules;
 mod scripts;
