@@ -31,7 +31,8 @@ pub struct Arguments {
     faults_min: u64,
     /// Look for bugs that are planted on purpose: `all`, or the number of one. Builds anew, with the
     /// bugs in it, into a directory of its own below `target`.
-    #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+    /// With `--seed`, runs that seed with the bug.
+    #[arg(long, conflicts_with = "seeds")]
     planted: Option<String>,
     /// Measure instead how fast a cluster of three without faults is.
     #[arg(long, conflicts_with_all = ["seeds", "seed"])]
@@ -45,7 +46,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let threads = arguments.threads.unwrap_or_else(processors);
     if let Some(which) = &arguments.planted {
-        return planted::run(which, threads);
+        return planted::run(which, threads, arguments);
     }
     if let Some(seed) = arguments.seed {
         return one(seed, arguments.trace);

@@ -88,11 +88,15 @@ impl SimDisk {
     /// one. The disk must not be mounted: what a process holds open would not see it.
     pub fn spoil(&self, damage: Damage, rng: &mut Rng) -> bool {
         let past = self.past();
-        let says = |write: &&Write| write.after.iter().any(|&byte| byte != 0);
-        let last = past.writes.iter().filter(says).filter(|write| write.sync < past.syncs).last();
+        let name = |write: &Write| past.files.iter().find(|(_, file)| **file == write.file);
+        // Zeros say nothing, and neither does a segment that has no name yet.
+        let says = |write: &&Write| {
+            let is_named = name(write).is_some_and(|(name, _)| !name.starts_with("spare"));
+            is_named && write.after.iter().any(|&byte| byte != 0)
+        };
+        let last = past.writes.iter().filter(says).rfind(|write| write.sync < past.syncs);
         let Some(last) = last else { return false };
         let is_proved = |write: &&Write| write.sync < last.sync && says(write);
-        let name = |write: &Write| past.files.iter().find(|(_, file)| **file == write.file);
         let proved: Vec<(&String, &Write)> = past
             .writes
             .iter()

@@ -1,10 +1,11 @@
 //! `paxos-bench sim --planted`: does the simulation find bugs that are there on purpose?
 
+use super::Arguments;
 use std::process::ExitCode;
 
 /// In a build without bugs: builds one that has them, and lets that one look.
 #[cfg(not(paxos_planted))]
-pub fn run(which: &str, threads: u64) -> anyhow::Result<ExitCode> {
+pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitCode> {
     use anyhow::{Context, bail};
     use std::path::Path;
     use std::process::Command;
@@ -18,6 +19,8 @@ pub fn run(which: &str, threads: u64) -> anyhow::Result<ExitCode> {
     let status = Command::new(cargo)
         .args(["run", "--quiet", "-p", "paxos-bench", "--bin", "paxos-bench", "--"])
         .args(["sim", "--planted", which, "--threads", &threads])
+        .args(asked.seed.map(|seed| format!("--seed={seed}")))
+        .args(asked.trace.then_some("--trace"))
         .env("RUSTFLAGS", "--cfg paxos_planted")
         .env("CARGO_TARGET_DIR", root.join("target/planted"))
         .env("RUST_BACKTRACE", "0")
@@ -29,10 +32,10 @@ pub fn run(which: &str, threads: u64) -> anyhow::Result<ExitCode> {
 
 /// In a build with bugs: looks for one after the other, and prints a table.
 #[cfg(paxos_planted)]
-pub fn run(which: &str, threads: u64) -> anyhow::Result<ExitCode> {
+pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitCode> {
     use anyhow::{Context, bail, ensure};
     use paxos_bench::sim::planted::{Catch, hunt};
-    use paxos_core::planted::Planted;
+    use paxos_core::planted::{Planted, plant};
     use std::time::Instant;
 
     let bugs = match which {
@@ -43,6 +46,10 @@ pub fn run(which: &str, threads: u64) -> anyhow::Result<ExitCode> {
         }
     };
     ensure!(!bugs.is_empty(), "there is no bug {which}");
+    if let Some(seed) = asked.seed {
+        plant(bugs.first().copied());
+        return super::one(seed, asked.trace);
+    }
     // What a violation says is printed in the table.
     std::panic::set_hook(Box::new(|_| {}));
     println!("{:>3} {:<24} {:>6} {:>5}  found by", "no.", "bug", "seeds", "s");
