@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a connection may take until the node has said who it is.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
@@ -55,15 +55,15 @@ struct Connection {
     node: NodeId,
 }
 
-/// Dials after a delay and carries requests and answers until the connection ends.
+/// Dials, not before its time, and carries requests and answers until the connection ends.
 pub(super) async fn run(
     endpoint: usize,
     address: String,
-    delay: Duration,
+    dial_at: Instant,
     mut requests: mpsc::Receiver<Vec<Request>>,
     news: mpsc::Sender<News>,
 ) {
-    sleep(delay).await;
+    sleep_until(dial_at).await;
     let error = match Connection::open(&address).await {
         Err(error) => error,
         Ok(connection) => {

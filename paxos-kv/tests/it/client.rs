@@ -248,6 +248,24 @@ fn what_was_never_sent_or_only_reads_is_not_applied() {
 }
 
 #[test]
+fn what_no_endpoint_could_take_was_never_sent() {
+    let cluster = InThread::start(3);
+    let client = patient(&cluster.endpoints);
+    runtime().block_on(client.put("k", "v")).unwrap();
+    drop(cluster);
+    let client = client.timeout(Duration::from_millis(400));
+    // Until the last connection is known to be gone, something may have left through it.
+    crate::support::until("every port refuses", || {
+        matches!(runtime().block_on(client.get("k")), Err(KvError::Unavailable(_)))
+    });
+    for _ in 0..3 {
+        let put = runtime().block_on(client.put("k", "w"));
+        let Err(KvError::Unavailable(said)) = put else { panic!("{put:?}") };
+        assert!(said.contains("no endpoint can be reached"), "{said}");
+    }
+}
+
+#[test]
 fn a_node_that_speaks_garbage_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
