@@ -161,6 +161,9 @@ impl Merged {
         let Settings { heartbeat_ms, election_timeout_ms, snapshot_log_mib, .. } = self.settings;
         let node = needed("id", self.settings.id, &mut wrong);
         let data_dir = needed("data-dir", self.settings.data_dir, &mut wrong);
+        if data_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            wrong.push("data-dir is empty: name a directory, \".\" for the current one".to_owned());
+        }
         let listen_client = needed("listen-client", self.settings.listen_client, &mut wrong);
         let listen_peer = needed("listen-peer", self.settings.listen_peer, &mut wrong);
         let cluster = needed("initial-cluster", self.settings.initial_cluster, &mut wrong);
