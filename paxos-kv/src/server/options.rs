@@ -3,7 +3,7 @@
 use super::ServerError;
 use paxos_core::{Layout, LayoutError, NodeId, Part, QuorumRule, Roles, Timing};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// What a node is started with.
@@ -67,9 +67,43 @@ impl ServerOptions {
         Ok(Layout::of(&parts.collect(), self.quorums)?)
     }
 
+    /// What is allowed, and is hardly what was meant. Each names the way out.
+    pub fn warnings(&self) -> Vec<String> {
+        let ServerOptions { node, listen_peer, initial_cluster, .. } = self;
+        let mut warnings = Vec::new();
+        if let Some(Member { address, .. }) = initial_cluster.get(node)
+            && initial_cluster.len() > 1
+            && listen_peer.ip().is_loopback()
+            && !is_loopback(address)
+        {
+            let port = listen_peer.port();
+            warnings.push(format!(
+                "peers are to reach this node at {address}, and it listens for them on \
+                 {listen_peer}, which no other machine can reach: set listen-peer to the address \
+                 of this machine, or to 0.0.0.0:{port} for all that it has"
+            ));
+        }
+        warnings
+    }
+
     /// Where each node is reached.
     pub(super) fn addresses(&self) -> BTreeMap<NodeId, String> {
         let each = self.initial_cluster.iter();
         each.map(|(&node, member)| (node, member.address.clone())).collect()
     }
+}
+
+/// Without a byte logged in between, snapshots would be written without end.
+pub(super) fn check_snapshot_log_bytes(bytes: u64) -> Result<(), ServerError> {
+    match bytes {
+        0 => Err(ServerError::NoSnapshotLogBytes),
+        _ => Ok(()),
+    }
+}
+
+/// Whether only this machine is meant, as far as one can tell without asking for names.
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.map_or(host == "localhost", |ip| ip.is_loopback())
 }

@@ -203,6 +203,31 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
 }
 
 #[test]
+fn an_address_that_no_other_machine_can_reach_is_warned_of() {
+    let file = Written::new(SOUND);
+    let cluster = |first: &str| format!("--initial-cluster=1={first},2=10.0.0.2:2590");
+    let warned = |first: &str, listen: &str| {
+        let listen = format!("--listen-peer={listen}");
+        let run = file.check(&[], &["--id=1", &cluster(first), &listen, "-o", "json"]);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((run.code, &report["sound"]), (0, &json!(true)), "{run:?}");
+        let warnings = report["warnings"].as_array().unwrap().len();
+        assert_eq!(
+            run.stderr.matches("warning: peers are to reach this node at").count(),
+            warnings
+        );
+        warnings
+    };
+    assert_eq!(warned("10.0.0.1:2580", "127.0.0.1:2580"), 1);
+    assert_eq!(warned("[fd00::1]:2580", "[::1]:2580"), 1);
+    assert_eq!(warned("one.example:2580", "127.0.0.1:2580"), 1);
+    assert_eq!(warned("10.0.0.1:2580", "10.0.0.1:2580"), 0);
+    assert_eq!(warned("10.0.0.1:2580", "0.0.0.0:2580"), 0);
+    assert_eq!(warned("localhost:2580", "127.0.0.1:2580"), 0);
+    assert_eq!(warned("[::1]:2580", "[::1]:2580"), 0);
+}
+
+#[test]
 fn a_node_runs_with_what_its_file_says() {
     let mut cluster = Processes::new(1);
     let text = format!(

@@ -89,6 +89,8 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Sound {
     pub(super) server: ServerOptions,
+    /// What is allowed, and is hardly what was meant.
+    pub(super) warnings: Vec<String>,
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
 }
@@ -196,7 +198,8 @@ impl Merged {
                 timing: timing.unwrap_or_default(),
                 snapshot_log_bytes: snapshot_log_mib? << 20,
             };
-            Some(Sound { server, log_level: log_level?, log_format: log_format? })
+            let warnings = server.warnings();
+            Some(Sound { server, warnings, log_level: log_level?, log_format: log_format? })
         };
         let sound = sound();
         if let Some(Err(error)) = sound.as_ref().map(|sound| sound.server.check()) {
