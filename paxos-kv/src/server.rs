@@ -7,6 +7,7 @@ mod connection;
 mod data;
 mod desk;
 mod error;
+mod lacking;
 mod local;
 mod options;
 mod port;
@@ -33,6 +34,7 @@ use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -67,6 +69,8 @@ struct Core {
     /// What it was told of the first members.
     layout: Layout,
     timing: Timing,
+    /// Where its snapshots are.
+    snapshots: PathBuf,
     watching: Option<JoinHandle<Infallible>>,
     /// Keeps other processes from the data of a node without a log.
     _lock: Option<FileDisk>,
@@ -156,7 +160,7 @@ impl Core {
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let Data { identity, log, snapshots, counters, lock } = data;
+        let Data { identity, log, snapshots, snapshots_dir, counters, lock } = data;
         let Identity { member: me, is_new } = identity;
         let port = Port::new(me, limits, Targets::new(me.node, &layout));
         let mut builder = NodeBuilder::new(me, layout.clone())
@@ -181,6 +185,7 @@ impl Core {
             listener,
             layout,
             timing,
+            snapshots: snapshots_dir,
             watching,
             _lock,
         })
@@ -190,7 +195,11 @@ impl Core {
     fn open(&mut self, links: Option<Links>) {
         if let Some(listener) = self.listener.take() {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
-            let watching = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
+            let tight = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
+            let counters = self.counters.clone();
+            let (view, directory) = (self.node.view(), self.snapshots.clone());
+            let lacking = lacking::watch(view, counters.clone(), directory);
+            let watching = async { tokio::join!(tight, lacking).0 };
             self.watching = Some(actix_rt::spawn(watching));
             let counters = self.counters.clone();
             let inspector = Inspector { node: self.node.view(), counters, links };

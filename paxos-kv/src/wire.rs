@@ -103,6 +103,8 @@ pub struct Status {
     pub applied_below: u64,
     /// Its newest snapshot on disk has the effect of every slot below; 0: it has none.
     pub snapshot_below: u64,
+    /// It waits for the snapshot of a peer, and can do nothing else.
+    pub wants_snapshot: bool,
     /// Its log has forgotten every slot below.
     pub trimmed: u64,
     /// Digest of the state and the sessions at `applied_below`, in hexadecimal.

@@ -260,6 +260,7 @@ fn r06_an_interrupted_transfer_resumes() {
     let mut l = learner(Limits::default());
     l.found(None, Some((s, 4)));
     assert_eq!(about_snapshots(l.tick()), [(2, fetch(Some(s), 4))], "after a restart");
+    assert!(l.role.status().wants_snapshot && !fresh(small()).role.status().wants_snapshot);
     assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS - 1)), []);
     assert_eq!(about_snapshots(l.pass_ms(1)), [(3, fetch(Some(s), 4))], "node 2 is silent");
     let none = LearnerMsg::NoSnapshot { id: Some(s) };
