@@ -231,7 +231,7 @@ impl Core {
 }
 
 fn limits(snapshot_log_bytes: u64) -> Limits {
-    Limits { snapshot_log_bytes: snapshot_log_bytes.max(1), ..Limits::default() }
+    Limits { snapshot_log_bytes, ..Limits::default() }
 }
 
 /// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not

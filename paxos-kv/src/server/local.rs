@@ -1,9 +1,10 @@
 //! A whole cluster in one process: durable nodes that need no sockets between them.
 
 use super::data::Data;
+use super::options::check_snapshot_log_bytes;
 use super::{Core, ServerError, Start, limits};
 use paxos_actors::Routes;
-use paxos_core::{Layout, NodeId, Part, QuorumRule, Timing};
+use paxos_core::{Layout, Limits, NodeId, Part, QuorumRule, Timing};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,9 +33,23 @@ pub struct LocalCluster {
     nodes: BTreeMap<NodeId, Core>,
 }
 
+impl LocalOptions {
+    /// A cluster with what is usual: all roles everywhere, and the default times and amounts.
+    pub fn new(data_dir: impl Into<PathBuf>, listen_client: Vec<SocketAddr>) -> LocalOptions {
+        LocalOptions {
+            data_dir: data_dir.into(),
+            listen_client,
+            parts: BTreeMap::new(),
+            timing: Timing::default(),
+            snapshot_log_bytes: Limits::default().snapshot_log_bytes,
+        }
+    }
+}
+
 impl LocalCluster {
     /// Starts all nodes on the current arbiter.
     pub async fn start(options: LocalOptions) -> Result<LocalCluster, ServerError> {
+        check_snapshot_log_bytes(options.snapshot_log_bytes)?;
         let nodes = (1..=options.listen_client.len() as u64).map(NodeId);
         let part = |node| (node, options.parts.get(&node).copied().unwrap_or_default());
         let layout = Layout::of(&nodes.clone().map(part).collect(), QuorumRule::Majority)?;

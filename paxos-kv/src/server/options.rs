@@ -1,7 +1,7 @@
 //! What a node is started with.
 
 use super::ServerError;
-use paxos_core::{Layout, LayoutError, NodeId, Part, QuorumRule, Roles, Timing};
+use paxos_core::{Layout, LayoutError, Limits, NodeId, Part, QuorumRule, Roles, Timing};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -39,6 +39,28 @@ pub struct Member {
 }
 
 impl ServerOptions {
+    /// A node with what is usual: the roles that the initial cluster says, majorities, and the
+    /// default times and amounts.
+    pub fn new(
+        node: NodeId,
+        data_dir: impl Into<PathBuf>,
+        listen_client: SocketAddr,
+        listen_peer: SocketAddr,
+        initial_cluster: BTreeMap<NodeId, Member>,
+    ) -> ServerOptions {
+        ServerOptions {
+            node,
+            data_dir: data_dir.into(),
+            listen_client,
+            listen_peer,
+            initial_cluster,
+            roles: None,
+            quorums: QuorumRule::Majority,
+            timing: Timing::default(),
+            snapshot_log_bytes: Limits::default().snapshot_log_bytes,
+        }
+    }
+
     /// What can be said against the options without starting anything; else the layout that they
     /// amount to.
     pub fn check(&self) -> Result<Layout, ServerError> {
@@ -56,6 +78,7 @@ impl ServerOptions {
         if self.listen_client == self.listen_peer && self.listen_peer.port() != 0 {
             return Err(ServerError::OnePort(self.listen_peer));
         }
+        check_snapshot_log_bytes(self.snapshot_log_bytes)?;
         let named = me.part.roles;
         if let Some(asked) = self.roles.filter(|&asked| asked != named) {
             return Err(ServerError::OtherRoles { node, asked, named });

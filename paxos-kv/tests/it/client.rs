@@ -2,12 +2,11 @@
 
 use crate::support::{client, runtime};
 use bytes::Bytes;
-use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, SessionRules, Slot, Timing};
+use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, SessionRules, Slot};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
 use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
 use paxos_net::{FrameReader, FrameWriter};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -32,13 +31,7 @@ impl InThread {
     fn start(nodes: usize) -> InThread {
         let dir = tempfile::tempdir().unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let options = LocalOptions {
-            parts: BTreeMap::new(),
-            data_dir: dir.path().to_owned(),
-            listen_client: vec![any; nodes],
-            timing: Timing::default(),
-            snapshot_log_bytes: 64 << 20,
-        };
+        let options = LocalOptions::new(dir.path(), vec![any; nodes]);
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, addresses) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

@@ -196,7 +196,8 @@ impl Merged {
                 quorums: quorums?.0,
                 // Where timing itself is wrong, the rest is still looked at.
                 timing: timing.unwrap_or_default(),
-                snapshot_log_bytes: snapshot_log_mib? << 20,
+                // And so with this.
+                snapshot_log_bytes: (snapshot_log_mib? << 20).max(1),
             };
             let warnings = server.warnings();
             Some(Sound { server, warnings, log_level: log_level?, log_format: log_format? })
