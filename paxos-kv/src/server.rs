@@ -3,6 +3,7 @@
 //! [`Server`] is one node of a cluster of processes. [`LocalCluster`] is a whole cluster in one
 //! process: its nodes are as durable, and talk to each other without sockets.
 
+mod budget;
 mod connection;
 mod data;
 mod desk;
@@ -201,7 +202,6 @@ impl Core {
             let lacking = lacking::watch(view, counters.clone(), directory);
             let watching = async { tokio::join!(tight, lacking).0 };
             self.watching = Some(actix_rt::spawn(watching));
-            let counters = self.counters.clone();
             let inspector = Inspector { node: self.node.view(), counters, links };
             self.port.set_routes(self.node.routes());
             self.port.open(listener, inspector);

@@ -76,6 +76,12 @@ pub enum Refused {
     /// The client sent something that cannot be taken.
     #[error("the node cannot read what it was sent: {0}")]
     Unreadable(String),
+    /// Client connections hold as many bytes as they may, and this one wanted more.
+    #[error(
+        "the node's client connections hold {0} bytes of unfinished requests and untaken answers, \
+         which is all that it has for them: send again later, or use another node"
+    )]
+    Memory(u64),
 }
 
 /// What a node tells about itself.
