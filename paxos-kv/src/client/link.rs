@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
 
 /// No more requests are encoded while so many bytes wait to be written.
-const OUTBOUND_BYTES_MAX: usize = 4 << 20;
+const OUTBOUND_BYTES_HIGH: usize = 4 << 20;
 
 /// What a connection tells the engine.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Connection {
         let (mut incoming, mut outgoing) = self.stream.split();
         loop {
             tokio::select! {
-                batch = requests.recv(), if self.writer.len() < OUTBOUND_BYTES_MAX => {
+                batch = requests.recv(), if self.writer.len() < OUTBOUND_BYTES_HIGH => {
                     let Some(batch) = batch else { return Ok(()) };
                     for request in batch {
                         self.writer.push(REQUEST, &request)?;
