@@ -166,8 +166,8 @@ impl Snapshots {
         }
     }
 
-    /// Bytes for a peer were read; none where the snapshot is gone, or was found damaged. Another is
-    /// due then, if it was the newest.
+    /// Bytes for a peer were read; none where the snapshot is gone, or was found damaged. Another
+    /// is due then, if it was the newest.
     pub(super) fn read(
         &mut self,
         to: NodeId,
