@@ -4,10 +4,8 @@
 //! `cargo run -p examples --example kv_cluster`
 
 use anyhow::{Context, Result, ensure};
-use paxos_core::{Limits, Timing};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::{Expect, KvClient, Swap};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 #[actix::main]
@@ -53,14 +51,7 @@ async fn main() -> Result<()> {
 /// Three nodes whose client ports the system chooses.
 async fn start(data: &Path) -> Result<LocalCluster> {
     let listen_client = vec![([127, 0, 0, 1], 0).into(); 3];
-    let options = LocalOptions {
-        data_dir: data.to_owned(),
-        listen_client,
-        parts: BTreeMap::new(), // all roles everywhere
-        timing: Timing::default(),
-        snapshot_log_bytes: Limits::default().snapshot_log_bytes,
-    };
-    Ok(LocalCluster::start(options).await?)
+    Ok(LocalCluster::start(LocalOptions::new(data, listen_client)).await?)
 }
 
 async fn connect(cluster: &LocalCluster) -> Result<KvClient> {

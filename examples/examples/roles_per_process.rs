@@ -4,7 +4,7 @@
 //! `cargo run -p examples --example roles_per_process`
 
 use anyhow::{Context, Result, bail, ensure};
-use paxos_core::{Limits, NodeId, QuorumRule, Timing};
+use paxos_core::NodeId;
 use paxos_kv::KvClient;
 use paxos_kv::server::{Member, Server, ServerOptions};
 use std::collections::BTreeMap;
@@ -39,18 +39,11 @@ async fn serve(node: usize, arguments: &[String]) -> Result<()> {
         let address = address(ports[2 * at + 1]).to_string();
         Ok((NodeId(at as u64 + 1), Member { address, part: ROLES[at].parse()? }))
     };
-    let mut server = Server::start(ServerOptions {
-        node: NodeId(node as u64 + 1),
-        data_dir: PathBuf::from(data_dir),
-        listen_client: address(ports[2 * node]),
-        listen_peer: address(ports[2 * node + 1]),
-        initial_cluster: (0..ROLES.len()).map(member).collect::<Result<BTreeMap<_, _>>>()?,
-        roles: Some(ROLES[node].parse()?),
-        quorums: QuorumRule::Majority,
-        timing: Timing::default(),
-        snapshot_log_bytes: Limits::default().snapshot_log_bytes,
-    })
-    .await?;
+    let initial_cluster = (0..ROLES.len()).map(member).collect::<Result<BTreeMap<_, _>>>()?;
+    let (id, client, peer) = (NodeId(node as u64 + 1), ports[2 * node], ports[2 * node + 1]);
+    let options = ServerOptions::new(id, data_dir, address(client), address(peer), initial_cluster);
+    let mut server =
+        Server::start(ServerOptions { roles: Some(ROLES[node].parse()?), ..options }).await?;
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);

@@ -37,6 +37,10 @@
 //! One that is damaged is set aside, loudly, where an older one is there or another learner can
 //! send its own; else the node does not start, for its log has forgotten what the snapshot covers.
 //!
+//! **Sending.** A snapshot is read as a whole before a peer gets the first byte of it, and again
+//! when bytes are asked for after a peer had all of them. A damaged one is set aside, and the
+//! learner writes a new one of what it has in memory.
+//!
 //! **Failing.** Where there is no room, there is no new snapshot, and a warning; the log goes on,
 //! and is not trimmed. Any other failure of the disk ends the node, as with the log.
 

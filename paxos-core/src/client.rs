@@ -8,9 +8,9 @@ use self::session::{Opening, Session};
 use crate::ballot::{MemberId, NodeId};
 use crate::config::{Limits, Now};
 use crate::entry::{Body, Command, CommandName, SessionId};
-use crate::message::{ClientMsg, LearnerMsg, ProposerMsg, Reply};
+use crate::message::{ClientMsg, LearnerMsg, Packet, ProposerMsg, Reply};
 use crate::rng::Rng;
-use crate::role::{NoRecord, Output, Role};
+use crate::role::{NoRecord, Outgoing, Output, Role};
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -155,11 +155,52 @@ impl Client {
             call.retry_soon(now);
         }
         if let Session::Opening(opening) = &mut self.session
-            && opening.target == node
+            && opening.target() == Some(node)
         {
             opening.retry_at = now;
         }
         self.advance(now, out);
+    }
+
+    /// There is a connection to `node` now: what waits for it is sent.
+    pub fn reachable(&mut self, now: Now, node: NodeId, out: &mut Output<NoRecord>) {
+        let retry_us = self.options.retry_us;
+        self.calls.values_mut().for_each(|call| call.reached(now, node, retry_us));
+        if let Session::Opening(opening) = &mut self.session {
+            opening.reached(now, node, retry_us);
+        }
+        self.advance(now, out);
+    }
+
+    /// This mail never left, for there was no connection: it is as if it had not been tried (R17).
+    /// It goes when its node is [`Client::reachable`], or elsewhere when that takes too long.
+    pub fn unsent(&mut self, mail: &Outgoing) {
+        let commands = match &mail.packet {
+            Packet::Proposer(ProposerMsg::Propose { commands, .. }) => &commands[..],
+            Packet::Learner(LearnerMsg::Read { id, .. }) => {
+                if let Some(call) = self.calls.get_mut(&CallId(*id)) {
+                    call.unsent(mail.to);
+                }
+                return;
+            }
+            _ => return,
+        };
+        for command in commands {
+            match (&command.body, &mut self.session) {
+                (Body::Run { session, sequence, .. }, _) => {
+                    let id = self.numbered.get(&(*session, *sequence));
+                    if let Some(call) = id.and_then(|id| self.calls.get_mut(id)) {
+                        call.unsent(mail.to);
+                    }
+                }
+                (Body::Register { nonce }, Session::Opening(opening))
+                    if opening.nonce == *nonce =>
+                {
+                    opening.unsent(mail.to);
+                }
+                (Body::Register { .. }, _) => {}
+            }
+        }
     }
 
     /// The calls that ended since this was asked last. Ask after every step.
@@ -220,14 +261,14 @@ impl Client {
         };
         let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
         call.sent(now, target, self.options.retry_us, jitter);
-        out.mail.push(crate::role::Outgoing { to: target, packet });
+        out.mail.push(Outgoing { to: target, packet });
     }
 
     fn open_session(&mut self, now: Now, out: &mut Output<NoRecord>) {
         match &mut self.session {
             Session::Open { .. } => return,
             Session::Opening(opening) if now < opening.retry_at => return,
-            Session::Opening(opening) => opening.attempts += 1,
+            Session::Opening(_) => {}
             Session::None => {
                 let nonce = self.rng.next_u64();
                 self.session = Session::Opening(Opening::new(nonce));
@@ -235,14 +276,14 @@ impl Client {
         }
         let Session::Opening(opening) = &mut self.session else { return };
         let nodes = &self.options.nodes;
-        if opening.attempts > 0 && opening.target == nodes[self.preferred] {
+        if opening.target() == Some(nodes[self.preferred]) {
             self.preferred = (self.preferred + 1) % nodes.len();
         }
-        opening.target = nodes[self.preferred];
+        let target = nodes[self.preferred];
         let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
-        opening.retry_at = now.plus((self.options.retry_us << opening.attempts.min(4)) + jitter);
+        opening.sent(now, target, self.options.retry_us, jitter);
         let body = Body::Register { nonce: opening.nonce };
-        out.send(opening.target, propose(self.options.me.node, opening.target, body));
+        out.send(target, propose(self.options.me.node, target, body));
     }
 
     /// Sends what is due, and ends what has waited for too long.

@@ -168,11 +168,17 @@ pub enum TimingError {
     },
     /// Longer than ten minutes.
     TooLong(u64),
+    /// Shorter than what a message and an fsync may take anywhere.
+    TooShort(u64),
 }
 
 impl Timing {
     /// An election timeout is at least this many heartbeat intervals.
     pub const RATIO_MIN: u64 = 3;
+
+    /// The shortest election timeout, in milliseconds: shells tick once a millisecond at most, and
+    /// a few ticks must fit in.
+    pub const ELECTION_TIMEOUT_MS_MIN: u64 = 10;
 
     /// Checks and takes both times.
     pub fn new(heartbeat_ms: u64, election_timeout_ms: u64) -> Result<Timing, TimingError> {
@@ -181,6 +187,9 @@ impl Timing {
         }
         if election_timeout_ms > 600_000 {
             return Err(TimingError::TooLong(election_timeout_ms));
+        }
+        if election_timeout_ms < Self::ELECTION_TIMEOUT_MS_MIN {
+            return Err(TimingError::TooShort(election_timeout_ms));
         }
         if election_timeout_ms / Self::RATIO_MIN < heartbeat_ms {
             return Err(TimingError::Ratio { heartbeat_ms, election_timeout_ms });
@@ -220,6 +229,11 @@ impl fmt::Display for TimingError {
             TimingError::TooLong(ms) => {
                 write!(f, "an election timeout of {ms} ms is too long: at most 600000 ms")
             }
+            TimingError::TooShort(ms) => write!(
+                f,
+                "an election timeout of {ms} ms is too short: at least {} ms",
+                Timing::ELECTION_TIMEOUT_MS_MIN
+            ),
             TimingError::Ratio { heartbeat_ms, election_timeout_ms } => write!(
                 f,
                 "an election timeout of {election_timeout_ms} ms is unsafe with a heartbeat every \

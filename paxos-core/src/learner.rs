@@ -56,6 +56,8 @@ pub struct LearnerStatus {
     pub sessions: u64,
     /// A snapshot on its own disk has the effect of every slot below.
     pub snapshot_below: Slot,
+    /// It needs the snapshot of a peer: what comes next was forgotten by those who had it.
+    pub wants_snapshot: bool,
 }
 
 /// The learner, around the state that it replicates.
@@ -120,6 +122,7 @@ impl<S: StateMachine> Learner<S> {
             digest: mix(self.sessions.digest()) ^ self.state.digest(),
             sessions: self.sessions.len() as u64,
             snapshot_below: self.snapshots.below(),
+            wants_snapshot: self.snapshots.transfer.is_some(),
         }
     }
 

@@ -154,6 +154,19 @@ impl From<Quorums> for Shape {
     }
 }
 
+/// As [`crate::QuorumRule`] is written: `majority`, `4,2`, `2x3`.
+impl fmt::Display for Quorums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Shape::Sizes { acceptors, .. } if Quorums::majority(acceptors.into()) == Ok(*self) => {
+                write!(f, "majority")
+            }
+            Shape::Sizes { phase1, phase2, .. } => write!(f, "{phase1},{phase2}"),
+            Shape::Grid { rows, columns } => write!(f, "{rows}x{columns}"),
+        }
+    }
+}
+
 impl fmt::Display for QuorumError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,10 +3,12 @@
 //! [`Server`] is one node of a cluster of processes. [`LocalCluster`] is a whole cluster in one
 //! process: its nodes are as durable, and talk to each other without sockets.
 
+mod budget;
 mod connection;
 mod data;
 mod desk;
 mod error;
+mod lacking;
 mod local;
 mod options;
 mod port;
@@ -28,11 +30,12 @@ use paxos_actors::Routes;
 use paxos_actors::ending::NodeEnd;
 use paxos_actors::node::{Node, NodeBuilder};
 use paxos_actors::wal::{FileDisk, Identity};
-use paxos_core::{Layout, Limits, MemberId, NodeId, Roles, Timing};
+use paxos_core::{Layout, Limits, MemberId, NodeId, Part, Roles, Timing};
 use paxos_net::{Bridge, BridgeEvent, BridgeOptions, Refusal, RoundTrips};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -67,6 +70,8 @@ struct Core {
     /// What it was told of the first members.
     layout: Layout,
     timing: Timing,
+    /// Where its snapshots are.
+    snapshots: PathBuf,
     watching: Option<JoinHandle<Infallible>>,
     /// Keeps other processes from the data of a node without a log.
     _lock: Option<FileDisk>,
@@ -156,7 +161,7 @@ impl Core {
         })?;
         let client_addr =
             listener.local_addr().map_err(|error| ServerError::ClientPort(listen, error))?;
-        let Data { identity, log, snapshots, counters, lock } = data;
+        let Data { identity, log, snapshots, snapshots_dir, counters, lock } = data;
         let Identity { member: me, is_new } = identity;
         let port = Port::new(me, limits, Targets::new(me.node, &layout));
         let mut builder = NodeBuilder::new(me, layout.clone())
@@ -181,6 +186,7 @@ impl Core {
             listener,
             layout,
             timing,
+            snapshots: snapshots_dir,
             watching,
             _lock,
         })
@@ -190,9 +196,12 @@ impl Core {
     fn open(&mut self, links: Option<Links>) {
         if let Some(listener) = self.listener.take() {
             let round_trips = links.as_ref().map(|links| Arc::clone(&links.round_trips));
-            let watching = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
-            self.watching = Some(actix_rt::spawn(watching));
+            let tight = tight::watch(self.timing, Arc::clone(&self.counters.log), round_trips);
             let counters = self.counters.clone();
+            let (view, directory) = (self.node.view(), self.snapshots.clone());
+            let lacking = lacking::watch(view, counters.clone(), directory);
+            let watching = async { tokio::join!(tight, lacking).0 };
+            self.watching = Some(actix_rt::spawn(watching));
             let inspector = Inspector { node: self.node.view(), counters, links };
             self.port.set_routes(self.node.routes());
             self.port.open(listener, inspector);
@@ -222,7 +231,7 @@ impl Core {
 }
 
 fn limits(snapshot_log_bytes: u64) -> Limits {
-    Limits { snapshot_log_bytes: snapshot_log_bytes.max(1), ..Limits::default() }
+    Limits { snapshot_log_bytes, ..Limits::default() }
 }
 
 /// Once the cluster is formed, the links let nobody else in. Gives back what is wrong if it is not
@@ -233,7 +242,7 @@ async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
             let cluster = configuration.cluster_id();
             let found = configuration.layout();
             if found != core.layout {
-                let (found, asked) = (names(&found), names(&core.layout));
+                let (found, asked) = (names(&found, &core.layout), names(&core.layout, &found));
                 return ServerError::OtherMembers { found, asked };
             }
             tracing::info!(%cluster, "the cluster is formed");
@@ -244,14 +253,28 @@ async fn join_cluster(core: &Core, bridge: &Bridge) -> ServerError {
     }
 }
 
-/// The nodes of a layout and their roles, for people.
-fn names(layout: &Layout) -> String {
-    let name = |node| match layout.roles(node) {
-        Roles::ALL => node.to_string(),
-        roles => format!("{node}/{roles}"),
+/// The nodes of a layout and their roles, for people; and what else is not as in the other one.
+fn names(layout: &Layout, other: &Layout) -> String {
+    let feeder = |layout: &Layout, node| {
+        layout.learners.iter().find(|feed| feed.learner == node).map(|feed| feed.acceptor)
+    };
+    let name = |node| {
+        let fed_by = feeder(layout, node);
+        let fed_by = fed_by.filter(|_| feeder(other, node).is_some_and(|by| Some(by) != fed_by));
+        let part = Part { roles: layout.roles(node), fed_by };
+        match part {
+            Part { roles: Roles::ALL, fed_by: None } => node.to_string(),
+            _ => format!("{node}/{part}"),
+        }
     };
     let nodes: Vec<String> = layout.nodes().into_iter().map(name).collect();
-    format!("node {}", nodes.join(", "))
+    let nodes = format!("node {}", nodes.join(", "));
+    match layout.quorums.to_string() {
+        quorums if layout.nodes() == other.nodes() && layout.quorums != other.quorums => {
+            format!("{nodes} with quorums {quorums}")
+        }
+        _ => nodes,
+    }
 }
 
 /// Waits for a refusal that this node cannot outlive.
@@ -306,4 +329,36 @@ async fn watch(core: &Core, events: &mut Option<mpsc::Receiver<BridgeEvent>>) ->
 
 async fn next(events: &mut Option<mpsc::Receiver<BridgeEvent>>) -> Option<BridgeEvent> {
     events.as_mut()?.recv().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use paxos_core::QuorumRule;
+
+    /// A layout of these parts, as in the initial cluster.
+    fn layout(parts: &[&str], quorums: QuorumRule) -> Layout {
+        let part = |text: &&str| text.parse().unwrap_or_default();
+        let parts = (1..).map(NodeId).zip(parts.iter().map(part)).collect();
+        Layout::of(&parts, quorums).expect("it can be")
+    }
+
+    #[test]
+    fn layouts_that_differ_are_named_by_where_they_do() {
+        let sizes = QuorumRule::Sizes { phase1: 3, phase2: 1 };
+        let pairs = [
+            (layout(&["", ""], QuorumRule::Majority), "node 1, 2"),
+            (layout(&["", "", ""], QuorumRule::Majority), "node 1, 2, 3 with quorums majority"),
+            (layout(&["", "", ""], sizes), "node 1, 2, 3 with quorums 3,1"),
+        ];
+        let other = |place| &pairs[if place == 1 { 2 } else { 1 }].0;
+        for (place, (layout, said)) in pairs.iter().enumerate() {
+            assert_eq!(names(layout, other(place)), *said);
+        }
+        let fed_by = |part| layout(&["", "", part], QuorumRule::Majority);
+        let (one, two) = (fed_by("learner@1"), fed_by("learner@2"));
+        assert_eq!(names(&one, &two), "node 1, 2, 3/learner@1");
+        assert_eq!(names(&two, &one), "node 1, 2, 3/learner@2");
+        assert_eq!(names(&two, &two), "node 1, 2, 3/learner");
+    }
 }

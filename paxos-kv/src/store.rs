@@ -29,7 +29,7 @@ pub const HISTORY_REVISIONS_MAX: u64 = 1000;
 pub const HISTORY_BYTES_MAX: u64 = 64 << 20;
 
 /// What one superseded version counts beside its value, so that small ones are bounded too.
-const VERSION_BYTES: u64 = 64;
+const VERSION_OVERHEAD_BYTES: u64 = 64;
 
 /// The store.
 #[derive(Debug)]
@@ -271,5 +271,5 @@ fn fingerprint(key: &[u8], value: &[u8], meta: Meta) -> u64 {
 }
 
 fn bytes_of(version: &Version) -> u64 {
-    VERSION_BYTES + version.value.as_ref().map_or(0, |value| value.len() as u64)
+    VERSION_OVERHEAD_BYTES + version.value.as_ref().map_or(0, |value| value.len() as u64)
 }

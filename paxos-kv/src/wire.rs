@@ -76,6 +76,12 @@ pub enum Refused {
     /// The client sent something that cannot be taken.
     #[error("the node cannot read what it was sent: {0}")]
     Unreadable(String),
+    /// Client connections hold as many bytes as they may, and this one wanted more.
+    #[error(
+        "the node's client connections hold {0} bytes of unfinished requests and untaken answers, \
+         which is all that it has for them: send again later, or use another node"
+    )]
+    Memory(u64),
 }
 
 /// What a node tells about itself.
@@ -103,6 +109,8 @@ pub struct Status {
     pub applied_below: u64,
     /// Its newest snapshot on disk has the effect of every slot below; 0: it has none.
     pub snapshot_below: u64,
+    /// It waits for the snapshot of a peer, and can do nothing else.
+    pub wants_snapshot: bool,
     /// Its log has forgotten every slot below.
     pub trimmed: u64,
     /// Digest of the state and the sessions at `applied_below`, in hexadecimal.

@@ -1,9 +1,10 @@
 //! The bridge: one link to each peer, one listener for all of them.
 
-use crate::counters::{Counters, RoundTrips};
-use crate::hello::{Identity, Refusal};
+use crate::counters::{Count, Counters, RoundTrips};
+use crate::hello::{Identity, Peer, Refusal};
 use crate::link::{Link, Recheck, Stop};
 use crate::listener::{Inbound, Listener};
+use crate::lives::Lives;
 use actix::{Actor, Addr};
 use actix_rt::task::JoinHandle;
 use paxos_actors::Routes;
@@ -115,6 +116,7 @@ pub(crate) struct Shared {
     pub(crate) round_trips: Arc<RoundTrips>,
     pub(crate) inbound: Inbound,
     identity: Mutex<Identity>,
+    lives: Mutex<Lives>,
     events: mpsc::Sender<BridgeEvent>,
 }
 
@@ -264,6 +266,7 @@ impl Shared {
             counters: Arc::new(Counters::new()),
             round_trips: Arc::new(RoundTrips::new(identity.peers.iter().copied())),
             identity: Mutex::new(identity),
+            lives: Mutex::default(),
             events,
         }
     }
@@ -271,6 +274,20 @@ impl Shared {
     /// What this node knows about itself and the others at this moment.
     pub(crate) fn identity(&self) -> Identity {
         lock(&self.identity).clone()
+    }
+
+    /// A peer has come in. Two processes with one identity cut each other's connections, here and
+    /// at every other node, and neither can know why.
+    pub(crate) fn watch_lives(&self, peer: Peer, address: SocketAddr) {
+        if lock(&self.lives).came(paxos_actors::clock::now(), peer) {
+            self.counters.add(Count::Twins, 1);
+            tracing::error!(
+                member = %peer.member, %address,
+                "two processes run with the identity of one node, from copies of one data \
+                 directory: stop one of them for good, since votes that only one of them remembers \
+                 may be lost; a node of its own needs an empty data directory"
+            );
+        }
     }
 
     /// Tells whoever listens. A full queue loses the event, which will show again.

@@ -41,6 +41,8 @@ counts! {
     FramesReordered "frames_reordered"
     /// Connections replaced by a newer one of the same node: what they still carried is stale.
     ConnectionsStale "connections_stale"
+    /// Times that two processes were seen, and said, to run with one identity.
+    Twins "twins"
     /// Mail dropped because it was for another node.
     FramesMisdirected "frames_misdirected"
     /// Connections cut because of bytes that are no frame.

@@ -134,6 +134,18 @@ impl FrameWriter {
         self.len() == 0
     }
 
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives memory back, if nothing waits in it.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            (self.buffer, self.written) = (Vec::new(), 0);
+        }
+    }
+
     /// How many frames were pushed: the number of the next one.
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -224,6 +236,18 @@ impl FrameReader {
             return Ok(Some(Frame { sequence, kind, payload }));
         }
         Ok(None)
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Gives memory back, if no part of a frame is in it.
+    pub fn shrink(&mut self) {
+        if !self.is_within_frame() {
+            (self.buffer, self.taken) = (Vec::new(), 0);
+        }
     }
 
     /// How many frames were skipped because they had been seen before.

@@ -40,6 +40,8 @@ pub mod hello;
 mod link;
 #[cfg(feature = "actors")]
 mod listener;
+#[cfg(feature = "actors")]
+mod lives;
 pub mod validate;
 pub mod wire;
 

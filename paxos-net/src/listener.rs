@@ -118,6 +118,7 @@ async fn serve(place: Place, mut stream: TcpStream, address: SocketAddr, routes:
     let shaken = timeout(shared.options.patience.handshake, shaking).await;
     match shaken.unwrap_or(Err(HandshakeError::Deadline)) {
         Ok(peer) => {
+            shared.watch_lives(peer, address);
             let replaced = shared.inbound.admit(place.id, peer);
             shared.counters.add(Count::ConnectionsStale, replaced);
             let Err(cut) = receive(shared, &mut stream, peer, &routes).await;

@@ -1,15 +1,16 @@
 //! Snapshots as files, without a thread.
 
+mod sending;
+
 use crate::snapshots::counters::Counters;
 use crate::snapshots::error::SnapshotError;
 use crate::snapshots::format::{self, Bad, BadPiece, Encoder, VERSION};
 use crate::snapshots::name::{self, Kind, WRITING};
 use crate::wal::{Disk, DiskError, DiskFile};
 use bytes::Bytes;
-use paxos_core::{
-    NodeId, Slot, SnapshotEvent, SnapshotId, SnapshotPiece, SnapshotSource, SnapshotTask,
-};
+use paxos_core::{Slot, SnapshotEvent, SnapshotId, SnapshotPiece, SnapshotSource, SnapshotTask};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use tracing::{error, info, warn};
 
@@ -32,8 +33,12 @@ pub struct SnapshotFiles {
     kept: BTreeSet<SnapshotId>,
     /// The one that was checked from end to end.
     checked: Option<SnapshotId>,
+    /// Those that were checked since a peer was last sent the end of them.
+    sendable: BTreeSet<SnapshotId>,
     incoming: Option<Incoming>,
     writing: Option<Writing>,
+    /// Transfers that came damaged.
+    damaged_here: u64,
 }
 
 /// A snapshot on its way here.
@@ -69,8 +74,10 @@ impl SnapshotFiles {
             counters: Arc::default(),
             kept: BTreeSet::new(),
             checked: None,
+            sendable: BTreeSet::new(),
             incoming: None,
             writing: None,
+            damaged_here: 0,
         };
         let mut incoming = BTreeSet::new();
         for name in files.disk.list()? {
@@ -191,8 +198,8 @@ impl SnapshotFiles {
         self.stop_writing()?;
         let file = match self.disk.create(WRITING) {
             Ok(file) => file,
-            Err(error @ DiskError::Full { .. }) => {
-                warn!(%error, "no snapshot is written, and the log is not trimmed");
+            Err(DiskError::Full { path }) => {
+                no_room(&path);
                 self.counters.gave_up();
                 return Ok(Some(SnapshotEvent::NotWritten));
             }
@@ -206,9 +213,7 @@ impl SnapshotFiles {
 
     fn not_written(&mut self, error: NotWritten) -> Result<SnapshotEvent, SnapshotError> {
         match error {
-            NotWritten::Disk(error @ DiskError::Full { .. }) => {
-                warn!(%error, "no snapshot is written, and the log is not trimmed");
-            }
+            NotWritten::Disk(DiskError::Full { path }) => no_room(&path),
             NotWritten::Disk(error) => return Err(error.into()),
             NotWritten::Piece(error) => {
                 error!(%error, "no snapshot is written, and the log is not trimmed");
@@ -216,25 +221,6 @@ impl SnapshotFiles {
         }
         self.stop_writing()?;
         Ok(SnapshotEvent::NotWritten)
-    }
-
-    fn read(
-        &mut self,
-        id: SnapshotId,
-        offset: u64,
-        bytes_max: usize,
-        to: NodeId,
-    ) -> Result<SnapshotEvent, SnapshotError> {
-        let left = match self.kept.contains(&id) {
-            true => id.bytes.saturating_sub(offset),
-            false => 0,
-        };
-        let mut data = vec![0; left.min(bytes_max as u64) as usize];
-        if !data.is_empty() {
-            self.disk.open(&name::complete(id))?.read_at(offset, &mut data)?;
-            self.counters.sent(data.len());
-        }
-        Ok(SnapshotEvent::Read { to, id, offset, data: data.into() })
     }
 
     fn store(
@@ -249,9 +235,7 @@ impl SnapshotFiles {
                 return Ok(SnapshotEvent::Stored { id, held });
             }
             Ok(None) => warn!(snapshot = %id, offset, "bytes that do not fit: they are dropped"),
-            Err(error @ DiskError::Full { .. }) => {
-                warn!(%error, "there is no room for a snapshot of a peer");
-            }
+            Err(DiskError::Full { path }) => no_room_for_a_peers(&path),
             Err(error) => return Err(error.into()),
         }
         self.unsound(id)
@@ -295,13 +279,21 @@ impl SnapshotFiles {
         };
         match checked {
             Ok(()) => {}
-            Err(SnapshotError::Disk(error @ DiskError::Full { .. })) => {
-                warn!(%error, "there is no room for a snapshot of a peer");
+            Err(SnapshotError::Disk(DiskError::Full { path })) => {
+                no_room_for_a_peers(&path);
                 return Ok(vec![self.unsound(id)?]);
             }
             Err(error @ SnapshotError::Disk(_)) => return Err(error),
-            Err(_) => {
-                warn!(snapshot = %id, "a snapshot of a peer came damaged: it is dropped");
+            Err(error) => {
+                self.damaged_here += 1;
+                // It can happen again and again, and is then not worth a line each time.
+                if self.damaged_here.is_power_of_two() {
+                    let times = self.damaged_here;
+                    warn!(
+                        snapshot = %id, %error, times,
+                        "a snapshot of a peer came damaged: it is dropped, and asked for again"
+                    );
+                }
                 return Ok(vec![self.unsound(id)?]);
             }
         }
@@ -335,6 +327,7 @@ impl SnapshotFiles {
     }
 
     fn remove(&mut self, id: SnapshotId) -> Result<(), DiskError> {
+        self.sendable.remove(&id);
         if self.kept.remove(&id) {
             self.disk.remove(&name::complete(id))?;
             self.disk.sync_directory()?;
@@ -377,6 +370,11 @@ impl SnapshotFiles {
                 "a snapshot is damaged: it is set aside, and an older one or a peer's is used"
             );
         }
+        self.rename_damaged(id)
+    }
+
+    /// Only the last damaged one is kept.
+    fn rename_damaged(&mut self, id: SnapshotId) -> Result<(), SnapshotError> {
         for name in self.disk.list()? {
             if name::kind(&name) == Some(Kind::Damaged) {
                 self.disk.remove(&name)?;
@@ -385,8 +383,25 @@ impl SnapshotFiles {
         self.disk.rename(&name::complete(id), &name::damaged(id))?;
         self.disk.sync_directory()?;
         self.kept.remove(&id);
+        self.sendable.remove(&id);
         Ok(())
     }
+}
+
+fn no_room(path: &Path) {
+    warn!(
+        file = %path.display(),
+        "no space left on the disk: no snapshot is written, and the log is not trimmed; the node \
+         goes on, and tries again when more was logged: make room until then"
+    );
+}
+
+fn no_room_for_a_peers(path: &Path) {
+    warn!(
+        file = %path.display(),
+        "no space left on the disk for the snapshot of a peer: the node goes on without it, and \
+         tries again: make room"
+    );
 }
 
 impl Writing {

@@ -2,6 +2,8 @@
 
 use crate::wal::disk::{Disk, DiskError, DiskFile};
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -88,31 +90,35 @@ impl FileDisk {
 }
 
 struct RealFile {
-    /// As it was opened; a file keeps it through a renaming, and errors may name the old one.
+    /// As it was opened.
     path: PathBuf,
     file: File,
+}
+
+impl RealFile {
+    /// What the system reports, with the name that the file has now: it may have been renamed.
+    fn failed(&self, action: &'static str, source: io::Error) -> DiskError {
+        let now = fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        DiskError::new(action, now.as_ref().unwrap_or(&self.path), source)
+    }
 }
 
 impl DiskFile for RealFile {
     fn size(&self) -> Result<u64, DiskError> {
         let metadata = self.file.metadata();
-        Ok(metadata.map_err(|source| DiskError::new("look at", &self.path, source))?.len())
+        Ok(metadata.map_err(|source| self.failed("look at", source))?.len())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        self.file
-            .read_exact_at(buffer, offset)
-            .map_err(|source| DiskError::new("read", &self.path, source))
+        self.file.read_exact_at(buffer, offset).map_err(|source| self.failed("read", source))
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(|source| DiskError::new("write", &self.path, source))
+        self.file.write_all_at(bytes, offset).map_err(|source| self.failed("write", source))
     }
 
     fn sync_data(&mut self) -> Result<(), DiskError> {
-        self.file.sync_data().map_err(|source| DiskError::new("sync", &self.path, source))
+        self.file.sync_data().map_err(|source| self.failed("sync", source))
     }
 }
 

@@ -246,10 +246,49 @@ fn an_older_snapshot_stands_in_for_a_damaged_one() {
 #[test]
 fn another_version_is_refused_even_where_others_have_a_snapshot() {
     let (disk, id) = disk_with_one();
-    flip(&disk, &file(id), 8, 1);
+    let mut bytes = bytes(&disk, id).to_vec();
+    bytes[8] = 3;
+    let later = SnapshotId { crc: crc32c(&bytes), ..id };
+    let disk = MemoryDisk::new();
+    disk.put(&file(later), bytes);
     let error = open(&disk, true).err().expect("a refusal");
     assert!(matches!(error, SnapshotError::Version { found: 3, known: 1, .. }), "{error}");
-    assert_eq!(disk.names(), [file(id)]);
+    assert_eq!(disk.names(), [file(later)]);
+}
+
+#[test]
+fn a_version_that_was_not_written_is_damage() {
+    let (disk, id) = disk_with_one();
+    flip(&disk, &file(id), 8, 6);
+    let error = open(&disk, false).err().expect("a refusal");
+    assert!(matches!(error, SnapshotError::Damaged { offset: 8, .. }), "{error}");
+    assert_eq!(open(&disk, true).expect("others have one").newest, None);
+}
+
+#[test]
+fn a_damaged_snapshot_is_sent_to_nobody() {
+    let (disk, id) = disk_with_one();
+    let mut files = open(&disk, true).expect("a sound snapshot").files;
+    let sound = bytes(&disk, id);
+    assert_eq!(read(&mut files, id, 0, 100), sound[..100]);
+    flip(&disk, &file(id), 700, 3);
+    assert_eq!(read(&mut files, id, 100, 100), sound[100..200], "it was sound a moment ago");
+    let rest = read(&mut files, id, 200, sound.len());
+    assert_ne!(rest, sound[200..], "the damage is in it");
+    assert_eq!(read(&mut files, id, 0, 100), Bytes::new(), "asked for again, it is looked at");
+    assert_eq!(disk.names(), [file(id).replace(".snapshot", ".damaged")]);
+    assert_eq!(read(&mut files, id, 0, 100), Bytes::new());
+    let newer = written(&mut files, source(200, 2));
+    assert_eq!(read(&mut files, newer, 0, 100), bytes(&disk, newer)[..100]);
+}
+
+#[test]
+fn a_snapshot_that_was_damaged_since_the_start_is_not_sent_even_once() {
+    let (disk, id) = disk_with_one();
+    let mut files = open(&disk, true).expect("a sound snapshot").files;
+    flip(&disk, &file(id), 700, 3);
+    assert_eq!(read(&mut files, id, 300, 100), Bytes::new());
+    assert_eq!(disk.names(), [file(id).replace(".snapshot", ".damaged")]);
 }
 
 #[test]

@@ -153,3 +153,13 @@ fn a_real_directory_is_made_locked_and_found_again() {
     found.replay(&mut |record, _| again.push(record)).expect("a sound log");
     assert_eq!(again, records);
 }
+
+#[test]
+fn an_error_names_the_file_as_it_is_called_now() {
+    let scratch = Scratch::new("wal-renamed");
+    let mut disk = FileDisk::open(&scratch.0).expect("it is free");
+    let file = disk.create("spare.wal").expect("there is room");
+    disk.rename("spare.wal", "0000000000000001.wal").expect("it is there");
+    let error = file.read_at(0, &mut [0]).expect_err("it is empty").to_string();
+    assert!(error.contains("/0000000000000001.wal: "), "{error}");
+}

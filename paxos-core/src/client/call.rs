@@ -29,34 +29,38 @@ impl Work {
 pub(super) struct Call {
     pub(super) work: Work,
     pub(super) deadline: Now,
-    /// Attempts sent, and how many of them were refused at the door.
+    /// Attempts that may have left this client, and how many of them were refused at the door.
     attempts: usize,
     refused: usize,
-    was_refused: bool,
-    target: Option<NodeId>,
+    /// Attempts since it was worth to hurry.
+    waits: usize,
+    /// Where the last attempt went, and what is known of it.
+    last: Option<(NodeId, Last)>,
     retry_at: Now,
+}
+
+/// What is known of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Sent,
+    /// It never left: there was no connection.
+    Unsent,
+    Refused,
 }
 
 impl Call {
     pub(super) fn new(work: Work, deadline: Now) -> Call {
-        Call {
-            work,
-            deadline,
-            attempts: 0,
-            refused: 0,
-            was_refused: false,
-            target: None,
-            retry_at: Now(0),
-        }
+        let (attempts, refused, waits, last, retry_at) = (0, 0, 0, None, Now(0));
+        Call { work, deadline, attempts, refused, waits, last, retry_at }
     }
 
     pub(super) fn target(&self) -> Option<NodeId> {
-        self.target
+        self.last.map(|(target, _)| target)
     }
 
     /// The node that let the last attempt pass in silence.
     pub(super) fn timed_out(&self) -> Option<NodeId> {
-        self.target.filter(|_| !self.was_refused)
+        self.last.filter(|(_, last)| *last != Last::Refused).map(|(target, _)| target)
     }
 
     pub(super) fn is_due(&self, now: Now) -> bool {
@@ -65,10 +69,29 @@ impl Call {
 
     /// Each attempt may take twice as long as the one before, up to sixteen times.
     pub(super) fn sent(&mut self, now: Now, target: NodeId, retry_us: u64, jitter_us: u64) {
-        self.retry_at = now.plus((retry_us << self.attempts.min(4)) + jitter_us);
+        self.retry_at = now.plus((retry_us << self.waits.min(4)) + jitter_us);
         self.attempts += 1;
-        self.was_refused = false;
-        self.target = Some(target);
+        self.waits += 1;
+        self.last = Some((target, Last::Sent));
+    }
+
+    /// An attempt to `target` did not leave.
+    pub(super) fn unsent(&mut self, target: NodeId) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.waits = self.waits.saturating_sub(1);
+        if self.target() == Some(target) {
+            self.last = Some((target, Last::Unsent));
+        }
+    }
+
+    /// There is a connection to `node` now: what waits for it goes at once, anything else soon.
+    pub(super) fn reached(&mut self, now: Now, node: NodeId, retry_us: u64) {
+        self.waits = 0;
+        self.retry_at = self.retry_at.min(now.plus(retry_us));
+        if self.last == Some((node, Last::Unsent)) {
+            self.last = None;
+            self.retry_at = now;
+        }
     }
 
     pub(super) fn retry_soon(&mut self, now: Now) {
@@ -77,7 +100,7 @@ impl Call {
 
     pub(super) fn refused(&mut self, retry_at: Now) {
         self.refused = (self.refused + 1).min(self.attempts);
-        self.was_refused = true;
+        self.last = self.last.map(|(target, _)| (target, Last::Refused));
         self.retry_at = retry_at;
     }
 

@@ -16,14 +16,45 @@ pub(super) enum Session {
 #[derive(Debug)]
 pub(super) struct Opening {
     pub(super) nonce: u64,
-    pub(super) attempts: usize,
-    pub(super) target: NodeId,
+    /// Attempts that may have left this client, since it was worth to hurry.
+    attempts: usize,
+    /// Where the last attempt went, and whether it left.
+    last: Option<(NodeId, bool)>,
     pub(super) retry_at: Now,
 }
 
 impl Opening {
     pub(super) fn new(nonce: u64) -> Opening {
-        Opening { nonce, attempts: 0, target: NodeId(0), retry_at: Now(0) }
+        Opening { nonce, attempts: 0, last: None, retry_at: Now(0) }
+    }
+
+    pub(super) fn target(&self) -> Option<NodeId> {
+        self.last.map(|(target, _)| target)
+    }
+
+    /// Each attempt may take twice as long as the one before, up to sixteen times.
+    pub(super) fn sent(&mut self, now: Now, target: NodeId, retry_us: u64, jitter_us: u64) {
+        self.retry_at = now.plus((retry_us << self.attempts.min(4)) + jitter_us);
+        self.attempts += 1;
+        self.last = Some((target, true));
+    }
+
+    /// An attempt to `target` did not leave.
+    pub(super) fn unsent(&mut self, target: NodeId) {
+        self.attempts = self.attempts.saturating_sub(1);
+        if self.target() == Some(target) {
+            self.last = Some((target, false));
+        }
+    }
+
+    /// There is a connection to `node` now: what waits for it goes at once, anything else soon.
+    pub(super) fn reached(&mut self, now: Now, node: NodeId, retry_us: u64) {
+        self.attempts = 0;
+        self.retry_at = self.retry_at.min(now.plus(retry_us));
+        if self.last == Some((node, false)) {
+            self.last = None;
+            self.retry_at = now;
+        }
     }
 }
 

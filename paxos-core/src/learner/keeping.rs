@@ -50,6 +50,7 @@ impl<S: StateMachine> Learner<S> {
             SnapshotEvent::NotWritten => self.snapshots.not_written(),
             SnapshotEvent::Read { to, id, offset, data } => {
                 self.snapshots.read(to, id, offset, data, out);
+                self.write_if_due(now, out);
             }
             SnapshotEvent::Stored { id, held } => {
                 let peers = self.peers();
@@ -116,6 +117,10 @@ impl<S: StateMachine> Learner<S> {
             self.snapshots.transfer = None;
             self.snapshots.tasks.push(SnapshotTask::Abandon);
         }
+        self.write_if_due(now, out);
+    }
+
+    fn write_if_due(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         if self.snapshots.is_due()
             && let Some(source) = self.source()
         {

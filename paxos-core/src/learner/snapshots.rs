@@ -166,7 +166,8 @@ impl Snapshots {
         }
     }
 
-    /// Bytes for a peer were read; none where the snapshot is gone.
+    /// Bytes for a peer were read; none where the snapshot is gone, or was found damaged. Another
+    /// is due then, if it was the newest.
     pub(super) fn read(
         &mut self,
         to: NodeId,
@@ -176,6 +177,10 @@ impl Snapshots {
         out: &mut Output<SnapshotPiece>,
     ) {
         self.reading.remove(&to);
+        if data.is_empty() && self.newest.is_some_and(|kept| kept.id == id) {
+            self.newest = None;
+            self.applied_bytes = u64::MAX;
+        }
         match data.is_empty() {
             true => out.send(to, LearnerMsg::NoSnapshot { id: Some(id) }),
             false => out.send(to, LearnerMsg::SnapshotPart { id, offset, data }),

@@ -155,3 +155,21 @@ fn what_a_node_is_to_be_reads_as_it_is_written() {
         assert!(text.parse::<QuorumRule>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn quorums_are_shown_as_their_rule_is_written() {
+    let four = parts(&[(1, ALL), (2, ALL), (3, ALL), (4, ALL)]);
+    for rule in ["majority", "4,1", "2x2"] {
+        let layout = Layout::of(&four, rule.parse().unwrap()).unwrap();
+        assert_eq!(layout.quorums.to_string(), rule);
+    }
+}
+
+#[test]
+fn timing_that_no_cluster_could_keep_is_refused() {
+    let said = |heartbeat, timeout| Timing::new(heartbeat, timeout).map_err(|e| e.to_string());
+    let too_short = "an election timeout of 9 ms is too short: at least 10 ms".to_owned();
+    assert_eq!(said(1, 9), Err(too_short));
+    assert!(said(3, 10).is_ok() && said(4, 10).is_err() && said(0, 300).is_err());
+    assert!(said(50, 600_000).is_ok() && said(50, 600_001).is_err());
+}

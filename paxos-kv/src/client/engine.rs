@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often time passes for the client role while calls are open.
 const TICK: Duration = Duration::from_millis(10);
@@ -22,9 +22,10 @@ const TICK: Duration = Duration::from_millis(10);
 /// The first attempt of a call may take this long: about as long as a new leader takes.
 const RETRY: Duration = Duration::from_millis(300);
 
-/// The wait before a connection is tried again, and how far it grows.
+/// The wait before a connection is tried again, and how far it grows: a node that is back must not
+/// wait long for those who have something to say.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_millis(250);
 
 /// Batches of requests that wait for a connection; more are dropped, and sent again later.
 const BATCHES_MAX: usize = 256;
@@ -92,6 +93,8 @@ struct Endpoint {
     up: bool,
     requests: Option<mpsc::Sender<Vec<Request>>>,
     failures: u32,
+    /// It is not dialled before.
+    dial_at: Instant,
     error: Option<String>,
 }
 
@@ -245,6 +248,7 @@ impl Engine {
                 if self.leader == Some(node) {
                     self.hint(now, node, out);
                 }
+                self.machine.reachable(now, NodeId(endpoint as u64), out);
             }
             News::Heard { endpoint, messages } => {
                 let from =
@@ -258,7 +262,7 @@ impl Engine {
             }
             News::Down { endpoint, error } => {
                 let at = &mut self.endpoints[endpoint];
-                at.failures = at.failures.saturating_add(1);
+                at.failed();
                 (at.up, at.requests, at.error) = (false, None, Some(error.to_string()));
                 self.machine.unreachable(now, NodeId(endpoint as u64), out);
                 self.dial_next(endpoint);
@@ -297,10 +301,18 @@ impl Engine {
         }
     }
 
-    /// Sends each endpoint its share, the commands together.
+    /// Sends each endpoint its share, the commands together. Where no connection stands, nothing
+    /// is sent, and the client role knows: it sends when one does.
     fn send(&mut self, out: Output<NoRecord>) {
         let mut shares: BTreeMap<NodeId, Share> = BTreeMap::new();
-        for Outgoing { to, packet } in out.mail {
+        for mail in out.mail {
+            let endpoint = mail.to.0 as usize;
+            if !self.endpoints[endpoint].up {
+                self.dial(endpoint);
+                self.machine.unsent(&mail);
+                continue;
+            }
+            let Outgoing { to, packet } = mail;
             let share = shares.entry(to).or_default();
             match packet {
                 Packet::Proposer(ProposerMsg::Propose { commands, .. }) => share.propose(commands),
@@ -312,9 +324,7 @@ impl Engine {
             }
         }
         for (node, share) in shares {
-            let endpoint = node.0 as usize;
-            self.dial(endpoint);
-            if let Some(requests) = &self.endpoints[endpoint].requests {
+            if let Some(requests) = &self.endpoints[node.0 as usize].requests {
                 // A batch that finds the queue full is lost, and the client role sends it again.
                 let _ = requests.try_send(share.done());
             }
@@ -329,21 +339,22 @@ impl Engine {
         }
         let (requests, receiver) = mpsc::channel(BATCHES_MAX);
         at.requests = Some(requests);
-        let delay = match at.failures {
-            0 => Duration::ZERO,
-            n => {
-                let most = (BACKOFF_MIN * 2u32.pow((n - 1).min(10))).min(BACKOFF_MAX);
-                most.mul_f64(rand::random_range(0.5..=1.0))
-            }
-        };
         let address = at.address.clone();
-        tokio::spawn(link::run(endpoint, address, delay, receiver, self.news.clone()));
+        tokio::spawn(link::run(endpoint, address, at.dial_at, receiver, self.news.clone()));
     }
 }
 
 impl Endpoint {
     fn new(address: String) -> Endpoint {
-        Endpoint { address, node: None, up: false, requests: None, failures: 0, error: None }
+        let (failures, dial_at) = (0, Instant::now());
+        Endpoint { address, node: None, up: false, requests: None, failures, dial_at, error: None }
+    }
+
+    /// Each failure in a row puts the next attempt off for twice as long, with jitter.
+    fn failed(&mut self) {
+        let most = (BACKOFF_MIN * 2u32.pow(self.failures.min(10))).min(BACKOFF_MAX);
+        self.dial_at = Instant::now() + most.mul_f64(rand::random_range(0.5..=1.0));
+        self.failures = self.failures.saturating_add(1);
     }
 }
 

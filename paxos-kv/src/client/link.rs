@@ -9,13 +9,13 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a connection may take until the node has said who it is.
 const HELLO_DEADLINE: Duration = Duration::from_secs(2);
 
 /// No more requests are encoded while so many bytes wait to be written.
-const OUTBOUND_BYTES_MAX: usize = 4 << 20;
+const OUTBOUND_BYTES_HIGH: usize = 4 << 20;
 
 /// What a connection tells the engine.
 #[derive(Debug)]
@@ -55,15 +55,15 @@ struct Connection {
     node: NodeId,
 }
 
-/// Dials after a delay and carries requests and answers until the connection ends.
+/// Dials, not before its time, and carries requests and answers until the connection ends.
 pub(super) async fn run(
     endpoint: usize,
     address: String,
-    delay: Duration,
+    dial_at: Instant,
     mut requests: mpsc::Receiver<Vec<Request>>,
     news: mpsc::Sender<News>,
 ) {
-    sleep(delay).await;
+    sleep_until(dial_at).await;
     let error = match Connection::open(&address).await {
         Err(error) => error,
         Ok(connection) => {
@@ -143,7 +143,7 @@ impl Connection {
         let (mut incoming, mut outgoing) = self.stream.split();
         loop {
             tokio::select! {
-                batch = requests.recv(), if self.writer.len() < OUTBOUND_BYTES_MAX => {
+                batch = requests.recv(), if self.writer.len() < OUTBOUND_BYTES_HIGH => {
                     let Some(batch) = batch else { return Ok(()) };
                     for request in batch {
                         self.writer.push(REQUEST, &request)?;

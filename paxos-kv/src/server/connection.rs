@@ -1,5 +1,6 @@
 //! One client connection, from its first byte to its end.
 
+use super::budget::Share;
 use super::desk::ConnectionId;
 use super::port::{Back, Shared, count};
 use crate::op::{OpRef, OpResult, QueryRef, QueryResult};
@@ -83,6 +84,8 @@ enum End {
     Kind(u8),
     #[error("a request out of turn")]
     Turn,
+    #[error("all client connections together hold {0} bytes, which is more than they may")]
+    Memory(usize),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -100,8 +103,8 @@ pub(super) async fn run(
     stream: TcpStream,
     address: SocketAddr,
 ) {
-    let mut connection =
-        Connection { back, id, outbound, stream, reader: FrameReader::new(frame_max(back)) };
+    let (reader, share) = (FrameReader::new(frame_max(back)), back.shared.budget.share());
+    let mut connection = Connection { back, id, outbound, stream, reader, share };
     let end = match timeout(HELLO_DEADLINE, connection.hello()).await {
         Err(_) => End::Silent,
         Ok(Err(end)) => end,
@@ -117,6 +120,7 @@ pub(super) async fn run(
             return tracing::debug!(%address, reason = %end, "client left");
         }
         End::Slow => count(&counters.slow),
+        End::Memory(_) => count(&counters.memory),
         _ => count(&counters.garbage),
     };
     // Strangers can cause it, so not every time is worth a line.
@@ -131,6 +135,8 @@ struct Connection<'a> {
     outbound: &'a Rc<Outbound>,
     stream: TcpStream,
     reader: FrameReader,
+    /// Of the bytes that all connections may hold.
+    share: Share<'a>,
 }
 
 impl Connection<'_> {
@@ -170,6 +176,7 @@ impl Connection<'_> {
             if self.outbound.closed.get() {
                 return Err(End::Stopping);
             }
+            self.account()?;
             let waiting = self.outbound.len();
             if self.outbound.overrun.get() {
                 return Err(End::Slow);
@@ -198,6 +205,20 @@ impl Connection<'_> {
                     return Err(End::Idle);
                 }
             }
+        }
+    }
+
+    /// Says how much it holds now, and ends where that is more than there is for all.
+    fn account(&mut self) -> Result<(), End> {
+        let budget = &self.back.shared.budget;
+        if budget.is_tight() {
+            self.reader.shrink();
+            self.outbound.writer.borrow_mut().shrink();
+        }
+        let held = self.reader.held() + self.outbound.writer.borrow().held();
+        match self.share.holds(held) {
+            true => Ok(()),
+            false => Err(End::Memory(budget.held())),
         }
     }
 
@@ -344,6 +365,7 @@ impl Connection<'_> {
         let refused = match end {
             End::Closed | End::Stopping | End::Slow | End::Idle | End::Io(_) => return,
             End::Version(_) => Refused::Version(VERSION),
+            End::Memory(_) => Refused::Memory(self.back.shared.budget.bytes_max() as u64),
             End::Silent
             | End::Unfinished
             | End::Kind(_)

@@ -5,7 +5,7 @@ use paxos_actors::snapshots::DiskSnapshots;
 use paxos_actors::wal::{FileDisk, Identity, Wal, WalOptions};
 use paxos_actors::{snapshots, wal};
 use paxos_core::{Incarnation, Layout, Limits, NodeId};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Snapshots are in a directory of their own below the data directory.
@@ -22,6 +22,8 @@ pub(super) struct Data {
     pub(super) log: Option<Wal>,
     /// None where the node has no learner.
     pub(super) snapshots: Option<DiskSnapshots>,
+    /// Where they are.
+    pub(super) snapshots_dir: PathBuf,
     pub(super) counters: DataCounters,
     /// Keeps other processes away for as long as it is held. Where there is a log, that one does.
     pub(super) lock: Option<FileDisk>,
@@ -54,10 +56,11 @@ impl Data {
                 (identity, None, Some(disk))
             }
         };
+        let snapshots_dir = data_dir.join(SNAPSHOTS);
         let snapshots = match roles.learner {
             true => {
                 let others = layout.learners.iter().any(|feed| feed.learner != node);
-                let disk = FileDisk::open(data_dir.join(SNAPSHOTS))?;
+                let disk = FileDisk::open(snapshots_dir.clone())?;
                 Some(DiskSnapshots::open(disk, node, others)?)
             }
             false => None,
@@ -66,7 +69,7 @@ impl Data {
             log: log.as_ref().map(Wal::counters).unwrap_or_default(),
             snapshots: snapshots.as_ref().map(DiskSnapshots::counters).unwrap_or_default(),
         };
-        Ok(Data { identity, log, snapshots, counters, lock })
+        Ok(Data { identity, log, snapshots, snapshots_dir, counters, lock })
     }
 }
 

@@ -54,6 +54,9 @@ pub enum ServerError {
         /// What the initial cluster says.
         named: Roles,
     },
+    /// Snapshots would be written without end.
+    #[error("0 bytes of the log between two snapshots are too few: give 1 or more, or 64 MiB")]
+    NoSnapshotLogBytes,
     /// No cluster can have these roles, or these quorums.
     #[error(transparent)]
     Layout(#[from] LayoutError),

@@ -1,9 +1,10 @@
 //! A whole cluster in one process: durable nodes that need no sockets between them.
 
 use super::data::Data;
+use super::options::check_snapshot_log_bytes;
 use super::{Core, ServerError, Start, limits};
 use paxos_actors::Routes;
-use paxos_core::{Layout, NodeId, Part, QuorumRule, Timing};
+use paxos_core::{Layout, Limits, NodeId, Part, QuorumRule, Timing};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,9 +33,23 @@ pub struct LocalCluster {
     nodes: BTreeMap<NodeId, Core>,
 }
 
+impl LocalOptions {
+    /// A cluster with what is usual: all roles everywhere, and the default times and amounts.
+    pub fn new(data_dir: impl Into<PathBuf>, listen_client: Vec<SocketAddr>) -> LocalOptions {
+        LocalOptions {
+            data_dir: data_dir.into(),
+            listen_client,
+            parts: BTreeMap::new(),
+            timing: Timing::default(),
+            snapshot_log_bytes: Limits::default().snapshot_log_bytes,
+        }
+    }
+}
+
 impl LocalCluster {
     /// Starts all nodes on the current arbiter.
     pub async fn start(options: LocalOptions) -> Result<LocalCluster, ServerError> {
+        check_snapshot_log_bytes(options.snapshot_log_bytes)?;
         let nodes = (1..=options.listen_client.len() as u64).map(NodeId);
         let part = |node| (node, options.parts.get(&node).copied().unwrap_or_default());
         let layout = Layout::of(&nodes.clone().map(part).collect(), QuorumRule::Majority)?;
@@ -140,5 +155,67 @@ pub fn check_size(data_dir: &Path, asked: usize) -> Result<(), ServerError> {
         0 => Ok(()),
         found if found == asked => Ok(()),
         found => Err(ServerError::OtherSize { data_dir: data_dir.to_owned(), found, asked }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::KvClient;
+    use crate::wire::{REQUEST, Request, VERSION};
+    use paxos_core::{Body, Command, SessionId, Slot};
+    use paxos_net::frame::FrameWriter;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpStream;
+
+    /// The first bytes of a connection whose first request is a large one.
+    fn large() -> FrameWriter {
+        let session = SessionId { slot: Slot(9), index: 0 };
+        let value = vec![0; 1 << 20].into();
+        let body = Body::Run { session, sequence: 0, acked_below: 0, value };
+        let command = Command { client: NodeId(1), learner: NodeId(1), body };
+        let mut writer = FrameWriter::new(2 << 20);
+        writer.push(REQUEST, &Request::Hello { version: VERSION }).expect("it fits");
+        writer.push(REQUEST, &Request::Propose(vec![command])).expect("it fits");
+        writer
+    }
+
+    /// Strangers send a large request each, all but its end. There is room for some of them; and
+    /// always for who wants little.
+    #[actix::test]
+    async fn many_unfinished_requests_do_not_fill_memory() {
+        const STRANGERS: usize = 30;
+        let dir = tempfile::tempdir().expect("a directory");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = LocalOptions::new(dir.path(), vec![any]);
+        let cluster = LocalCluster::start(options).await.expect("it starts");
+        let (budget, address) =
+            (cluster.nodes[&NodeId(1)].port.budget(), cluster.client_addrs()[0]);
+        let bytes_max = 8 << 20;
+        budget.set_bytes_max(bytes_max);
+        let client = KvClient::connect([address.to_string()]).await.expect("it listens");
+        let client = client.timeout(Duration::from_secs(60));
+        let mut strangers = Vec::new();
+        for _ in 0..STRANGERS {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            let writer = large();
+            // The node may cut the connection before it has taken everything.
+            let _ = stream.write_all(&writer.bytes()[..writer.len() - 1]).await;
+            assert!(budget.held() < 2 * bytes_max, "{}", budget.held());
+            strangers.push(stream);
+        }
+        loop {
+            let status = client.status().await.expect("it answers").remove(0).status;
+            let clients = status.expect("it answers").counters.clients;
+            assert!(budget.held() < 2 * bytes_max, "{}", budget.held());
+            if clients["connections_cut_memory"] > 0 {
+                break;
+            }
+        }
+        client.put("k", "v").await.expect("there is room for it");
+        assert!(budget.held() > bytes_max / 2, "the first strangers found room");
+        drop(strangers);
+        cluster.stop().await;
     }
 }

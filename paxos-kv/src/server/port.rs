@@ -1,5 +1,6 @@
 //! The client port: the listener, and the actor that is the node's client to the other roles.
 
+use super::budget::Budget;
 use super::connection::{self, Outbound};
 use super::desk::{ConnectionId, Desk};
 use super::status::Inspector;
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     /// The way to the other roles, once there is one.
     pub(super) routes: RefCell<Arc<Routes>>,
     pub(super) desk: RefCell<Desk>,
+    pub(super) budget: Budget,
     outbound: RefCell<HashMap<ConnectionId, Rc<Outbound>>>,
 }
 
@@ -51,6 +53,7 @@ pub(super) struct Counters {
     pub(super) refused: Cell<u64>,
     pub(super) garbage: Cell<u64>,
     pub(super) slow: Cell<u64>,
+    pub(super) memory: Cell<u64>,
     pub(super) commands: Cell<u64>,
     pub(super) reads: Cell<u64>,
     pub(super) busy: Cell<u64>,
@@ -83,6 +86,7 @@ impl Port {
             targets,
             routes: RefCell::default(),
             desk: RefCell::new(Desk::new(rand::random())),
+            budget: Budget::default(),
             outbound: RefCell::default(),
         });
         let actor = ClientPort(Rc::clone(&shared)).start();
@@ -97,6 +101,12 @@ impl Port {
     /// Where calls go.
     pub(super) fn targets(&self) -> &Targets {
         &self.shared.targets
+    }
+
+    /// What its connections hold.
+    #[cfg(test)]
+    pub(super) fn budget(&self) -> &Budget {
+        &self.shared.budget
     }
 
     /// Posts calls through this table from now on.
@@ -143,6 +153,7 @@ impl Counters {
             ("connections_refused", &self.refused),
             ("connections_cut_garbage", &self.garbage),
             ("connections_cut_slow", &self.slow),
+            ("connections_cut_memory", &self.memory),
             ("commands", &self.commands),
             ("reads", &self.reads),
             ("busy", &self.busy),

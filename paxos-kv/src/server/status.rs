@@ -46,6 +46,7 @@ impl Inspector {
             status.chosen_below = status.chosen_below.max(learner.chosen_below.0);
             status.applied_below = learner.applied_below.0;
             status.snapshot_below = learner.snapshot_below.0;
+            status.wants_snapshot = learner.wants_snapshot;
             status.digest = format!("{:016x}", learner.digest);
             status.log_time_ms = learner.log_time_ms;
             status.sessions = learner.sessions;

@@ -17,7 +17,7 @@ use std::iter;
 const PART_BYTES: usize = 256 << 10;
 
 /// Bytes that a version takes beside its key and its value, about.
-const VERSION_BYTES: usize = 16;
+const VERSION_FRAMING_BYTES: usize = 16;
 
 /// One part.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Store {
                 && let Some(version) = versions.next()
             {
                 let value = version.value.as_ref().map_or(0, Bytes::len);
-                bytes += VERSION_BYTES + version.key.len() + value;
+                bytes += VERSION_FRAMING_BYTES + version.key.len() + value;
                 batch.push(version);
             }
             (!batch.is_empty()).then_some(Part::Versions(batch))

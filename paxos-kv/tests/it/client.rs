@@ -2,12 +2,11 @@
 
 use crate::support::{client, runtime};
 use bytes::Bytes;
-use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, SessionRules, Slot, Timing};
+use paxos_core::{ClientMsg, Incarnation, MemberId, NodeId, SessionId, SessionRules, Slot};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use paxos_kv::wire::{REQUEST, RESPONSE, Request, Response, VERSION};
 use paxos_kv::{Expect, KvClient, KvError, Limit, Page, Swap};
 use paxos_net::{FrameReader, FrameWriter};
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
@@ -32,13 +31,7 @@ impl InThread {
     fn start(nodes: usize) -> InThread {
         let dir = tempfile::tempdir().unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let options = LocalOptions {
-            parts: BTreeMap::new(),
-            data_dir: dir.path().to_owned(),
-            listen_client: vec![any; nodes],
-            timing: Timing::default(),
-            snapshot_log_bytes: 64 << 20,
-        };
+        let options = LocalOptions::new(dir.path(), vec![any; nodes]);
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, addresses) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -245,6 +238,24 @@ fn what_was_never_sent_or_only_reads_is_not_applied() {
     assert!(matches!(put, Err(KvError::NotApplied(_))), "{put:?}: it had no session");
     let get = runtime().block_on(client.get("k"));
     assert!(matches!(get, Err(KvError::NotApplied(_))), "{get:?}");
+}
+
+#[test]
+fn what_no_endpoint_could_take_was_never_sent() {
+    let cluster = InThread::start(3);
+    let client = patient(&cluster.endpoints);
+    runtime().block_on(client.put("k", "v")).unwrap();
+    drop(cluster);
+    let client = client.timeout(Duration::from_millis(400));
+    // Until the last connection is known to be gone, something may have left through it.
+    crate::support::until("every port refuses", || {
+        matches!(runtime().block_on(client.get("k")), Err(KvError::Unavailable(_)))
+    });
+    for _ in 0..3 {
+        let put = runtime().block_on(client.put("k", "w"));
+        let Err(KvError::Unavailable(said)) = put else { panic!("{put:?}") };
+        assert!(said.contains("no endpoint can be reached"), "{said}");
+    }
 }
 
 #[test]

@@ -127,9 +127,10 @@ fn a_misspelt_key_is_one_error_that_names_it_and_what_was_meant() {
 fn a_file_that_cannot_be_used_is_one_error_that_names_the_line() {
     for (wrong, expected) in [
         ("id = 1\nid = 2", ":2: "),
-        ("id = 1\nheartbeat-ms = \"fast\"", ":2: invalid type"),
-        ("\n\nlisten-peer = \"nowhere\"", ":3: "),
-        ("log-level = \"a=b=c\"", ":1: \"a=b=c\" is no filter for the log"),
+        ("id = 1\nheartbeat-ms = \"fast\"", ":2: heartbeat-ms: invalid type"),
+        ("id = 1\nquorums = 3", ":2: quorums: invalid type"),
+        ("\n\nlisten-peer = \"nowhere\"", ":3: listen-peer: "),
+        ("log-level = \"a=b=c\"", ":1: log-level: \"a=b=c\" is no filter for the log"),
         ("[initial-cluster]\none = \"127.0.0.1:1\"", "\"one\" is not a node's number"),
         ("[initial-cluster]\n1 = \"127.0.0.1\"", "\"127.0.0.1\" is not HOST:PORT"),
         ("id = ", ":1: "),
@@ -172,6 +173,7 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
         }
     };
     unsound(&["--id", "3"], &["node 3 is not in the initial cluster"]);
+    unsound(&["--heartbeat-ms", "1", "--election-timeout-ms", "3"], &["at least 10 ms"]);
     unsound(&["--election-timeout-ms", "50"], &["it must be at least 3 times as long (60 ms"]);
     unsound(&["--heartbeat-ms", "200", "--id", "7"], &["600 ms or more", "node 7 is not in"]);
     unsound(
@@ -180,6 +182,11 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     );
     unsound(&["--roles", "learner"], &["write 2/learner=HOST:PORT there"]);
     unsound(&["--listen-peer", "127.0.0.1:2589"], &["cannot both connect to 127.0.0.1:2589"]);
+
+    let nowhere = Written::new(&SOUND.replace("\"data/2\"", "\"\""));
+    let run = nowhere.check(&[], &[]);
+    assert_eq!((run.code, run.stderr.lines().count()), (2, 1), "{run:?}");
+    assert!(run.stderr.contains("data-dir is empty: name a directory"), "{run:?}");
 
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
@@ -193,6 +200,31 @@ fn everything_unsound_is_said_at_once_and_nothing_is_started() {
     assert_eq!(report["problems"].as_array().unwrap().len(), 3);
     let id = json!({ "key": "id", "value": null, "from": "unset" });
     assert_eq!((setting(&report, "id"), &report["sound"]), (&id, &json!(false)));
+}
+
+#[test]
+fn an_address_that_no_other_machine_can_reach_is_warned_of() {
+    let file = Written::new(SOUND);
+    let cluster = |first: &str| format!("--initial-cluster=1={first},2=10.0.0.2:2590");
+    let warned = |first: &str, listen: &str| {
+        let listen = format!("--listen-peer={listen}");
+        let run = file.check(&[], &["--id=1", &cluster(first), &listen, "-o", "json"]);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((run.code, &report["sound"]), (0, &json!(true)), "{run:?}");
+        let warnings = report["warnings"].as_array().unwrap().len();
+        assert_eq!(
+            run.stderr.matches("warning: peers are to reach this node at").count(),
+            warnings
+        );
+        warnings
+    };
+    assert_eq!(warned("10.0.0.1:2580", "127.0.0.1:2580"), 1);
+    assert_eq!(warned("[fd00::1]:2580", "[::1]:2580"), 1);
+    assert_eq!(warned("one.example:2580", "127.0.0.1:2580"), 1);
+    assert_eq!(warned("10.0.0.1:2580", "10.0.0.1:2580"), 0);
+    assert_eq!(warned("10.0.0.1:2580", "0.0.0.0:2580"), 0);
+    assert_eq!(warned("localhost:2580", "127.0.0.1:2580"), 0);
+    assert_eq!(warned("[::1]:2580", "[::1]:2580"), 0);
 }
 
 #[test]

@@ -117,6 +117,8 @@ fn limits() {
     assert_eq!(get(0), Err(Limit::KeyEmpty));
     assert_eq!(get(KEY_BYTES_MAX + 1), Err(Limit::Key(8193)));
     assert_eq!((KEY_BYTES_MAX, VALUE_BYTES_MAX, REQUEST_BYTES_MAX), (8192, 1_048_576, 1_572_864));
+    let taken = paxos_core::Limits::default().value_bytes_max;
+    assert!(REQUEST_BYTES_MAX <= taken, "no proposer or learner refuses what the door lets in");
 }
 
 #[test]

@@ -63,6 +63,7 @@ fn responses() -> Vec<Response> {
         Refused::Version(VERSION),
         Refused::Connections(1024),
         Refused::Unreadable("a request out of turn".into()),
+        Refused::Memory(1 << 28),
     ];
     let status = Status { node: 2, stance: "lead".into(), keys: 3, ..Status::default() };
     let mut responses = vec![Response::Hello { version: VERSION, node }];

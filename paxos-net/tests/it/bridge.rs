@@ -101,6 +101,19 @@ async fn a_peer_that_starts_again_is_connected_again() {
 }
 
 #[actix::test]
+async fn two_processes_with_one_identity_are_noticed() {
+    let (mut one, mut two) = pair();
+    one.until(connected(2)).await;
+    let mut copy = Node::start(options(1, 12, &[(2, two.bridge.local_addr())]));
+    copy.until(connected(2)).await;
+    // Each cuts the other's connection, and dials again when its own is cut.
+    two.counted(Count::Twins, 1).await;
+    one.bridge.stop().await;
+    copy.bridge.stop().await;
+    assert!(two.mail.try_recv().is_err(), "nothing was sent");
+}
+
+#[actix::test]
 async fn a_newer_life_of_a_peer_replaces_the_older() {
     let (mut one, mut two) = pair();
     one.until(connected(2)).await;

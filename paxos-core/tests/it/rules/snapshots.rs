@@ -1,5 +1,7 @@
 //! Snapshots and what may be forgotten for them: rules R6 and R26, invariants 9 and 10.
 
+mod lost;
+
 use super::alone::*;
 use bytes::Bytes;
 use paxos_core::*;
@@ -260,6 +262,7 @@ fn r06_an_interrupted_transfer_resumes() {
     let mut l = learner(Limits::default());
     l.found(None, Some((s, 4)));
     assert_eq!(about_snapshots(l.tick()), [(2, fetch(Some(s), 4))], "after a restart");
+    assert!(l.role.status().wants_snapshot && !fresh(small()).role.status().wants_snapshot);
     assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS - 1)), []);
     assert_eq!(about_snapshots(l.pass_ms(1)), [(3, fetch(Some(s), 4))], "node 2 is silent");
     let none = LearnerMsg::NoSnapshot { id: Some(s) };

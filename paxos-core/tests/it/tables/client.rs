@@ -208,6 +208,60 @@ fn calls_go_where_the_leader_is_and_away_from_lost_connections() {
     assert_whole("a hint that it does not know", &out, &proposes(3, command(2, "c")));
 }
 
+/// R17: what never left is no attempt. Three nodes refuse connections for so long that the time is
+/// up: nothing was done. The patience of a call does not grow meanwhile.
+#[test]
+fn what_never_left_is_no_attempt() {
+    let (mut client, call) = writing();
+    let mut out = proposes(1, command(0, "a"));
+    for i in 0..30 {
+        out.mail.iter().for_each(|mail| client.unsent(mail));
+        let at = std::mem::take(&mut out.mail)[0].to;
+        assert_eq!(at, NodeId(1 + i % 3), "each in turn");
+        client.unreachable(T0, at, &mut out);
+    }
+    let first = &out.mail[0];
+    client.unsent(first);
+    assert_whole("patience", &tick(&mut client, T0.plus(RETRY_US - 1)), &nothing());
+    let mut out = Output::new();
+    client.reachable(T0.plus(1), first.to, &mut out);
+    assert_whole("it goes when it can", &out, &proposes(first.to.0, command(0, "a")));
+    out.mail.iter().for_each(|mail| client.unsent(mail));
+    let again = tick(&mut client, T0.plus(2 * RETRY_US));
+    assert_whole("elsewhere after a time", &again, &proposes(2, command(0, "a")));
+    again.mail.iter().for_each(|mail| client.unsent(mail));
+    tick(&mut client, DEADLINE);
+    let nothing_was_done = Outcome::NotApplied(Refusal::TimedOut);
+    assert_eq!(client.finished(), [(call, nothing_was_done)]);
+}
+
+/// R17: one attempt that may have left makes the outcome unknown, whatever was not sent after it.
+#[test]
+fn what_left_once_may_be_done() {
+    let (mut client, call) = writing();
+    let mut out = Output::new();
+    client.unreachable(T0, NodeId(1), &mut out);
+    assert_whole("elsewhere", &out, &proposes(2, command(0, "a")));
+    out.mail.iter().for_each(|mail| client.unsent(mail));
+    tick(&mut client, DEADLINE);
+    let ticket = Ticket { session: SESSION, sequence: 0 };
+    assert_eq!(client.finished(), [(call, Outcome::Unknown(ticket))]);
+}
+
+/// A call that a silent node keeps waiting is sent anew, soon, when another node can be reached.
+#[test]
+fn a_new_connection_ends_a_long_wait() {
+    let (mut client, _) = writing();
+    let mut now = T0;
+    for _ in 0..5 {
+        now = now.plus(24 * RETRY_US);
+        assert_eq!(tick(&mut client, now).mail.len(), 1);
+    }
+    assert_whole("a long wait", &tick(&mut client, now.plus(2 * RETRY_US)), &nothing());
+    client.reachable(now, NodeId(1), &mut Output::new());
+    assert_eq!(tick(&mut client, now.plus(RETRY_US)).mail.len(), 1, "it is over");
+}
+
 #[test]
 fn read_ends_with_its_own_reply() {
     let (_, call) = reading();

@@ -25,9 +25,18 @@ pub(super) fn run(command: ConfigCommand, matches: &ArgMatches) -> Result<(), Fa
     let ConfigCommand::Check(CheckArgs { settings, output }) = command;
     let merged = settings.merge(matches)?;
     let (lines, table, each) = (lines(&merged.each), table(&merged.each), json(&merged.each));
-    let wrong = merged.check().err().unwrap_or_default();
-    let json = json!({ "sound": wrong.is_empty(), "problems": wrong, "settings": each });
+    let (warnings, wrong) = match merged.check() {
+        Ok(sound) => (sound.warnings, Vec::new()),
+        Err(wrong) => (Vec::new(), wrong),
+    };
+    let json = json!({
+        "sound": wrong.is_empty(),
+        "problems": wrong,
+        "warnings": warnings,
+        "settings": each,
+    });
     print_report(output, lines, json, &table)?;
+    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(Failure::Unsound(wrong)),

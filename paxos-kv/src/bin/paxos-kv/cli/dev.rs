@@ -8,10 +8,9 @@ use super::logging::LogArgs;
 use super::prompt;
 use super::serve::{Stopped, abort_on_panic};
 use clap::{Args, value_parser};
-use paxos_core::{Limits, Timing};
+use paxos_core::Timing;
 use paxos_kv::KvClient;
 use paxos_kv::server::{LocalCluster, LocalOptions};
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -54,13 +53,8 @@ pub(super) fn run(args: DevArgs) -> Result<(), Failure> {
         return processes::run(&args, timing);
     }
     let has_prompt = args.has_prompt();
-    let options = LocalOptions {
-        listen_client: args.listen(0),
-        data_dir: args.data_dir,
-        parts: BTreeMap::new(),
-        timing,
-        snapshot_log_bytes: Limits::default().snapshot_log_bytes,
-    };
+    let listen_client = args.listen(0);
+    let options = LocalOptions { timing, ..LocalOptions::new(args.data_dir, listen_client) };
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;
         let shown = options.data_dir.display().to_string();

@@ -206,7 +206,7 @@ fn line(node: &EndpointStatus) -> String {
     if status.roles.len() < 3 {
         line += &format!(", {}", roles(status));
     }
-    if has(status, "proposer") || !status.awaited.is_empty() {
+    if has(status, "proposer") || !status.awaited.is_empty() || status.wants_snapshot {
         line += &format!(", {}", stance(status));
     }
     if has(status, "proposer") {
@@ -262,6 +262,9 @@ fn stance(status: &Status) -> String {
     if !status.awaited.is_empty() {
         let nodes: Vec<String> = status.awaited.iter().map(u64::to_string).collect();
         return format!("waits for node {}", nodes.join(", "));
+    }
+    if status.wants_snapshot {
+        return "waits for a snapshot".to_owned();
     }
     match status.stance.as_str() {
         "lead" => "leads".to_owned(),

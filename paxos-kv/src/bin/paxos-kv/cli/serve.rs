@@ -23,8 +23,9 @@ pub(super) fn run(args: ServeArgs, matches: &ArgMatches) -> Result<(), Failure> 
         end_with(parent)?;
     }
     let sound = args.settings.merge(matches)?.check().map_err(Failure::Unsound)?;
-    let Sound { server: options, log_level, log_format } = sound;
+    let Sound { server: options, warnings, log_level, log_format } = sound;
     logging::start(&log_level, log_format);
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     abort_on_panic();
     actix_rt::System::new().block_on(async {
         let mut stopped = Stopped::new()?;

@@ -89,6 +89,8 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) struct Sound {
     pub(super) server: ServerOptions,
+    /// What is allowed, and is hardly what was meant.
+    pub(super) warnings: Vec<String>,
     pub(super) log_level: LogLevel,
     pub(super) log_format: LogFormat,
 }
@@ -161,6 +163,9 @@ impl Merged {
         let Settings { heartbeat_ms, election_timeout_ms, snapshot_log_mib, .. } = self.settings;
         let node = needed("id", self.settings.id, &mut wrong);
         let data_dir = needed("data-dir", self.settings.data_dir, &mut wrong);
+        if data_dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            wrong.push("data-dir is empty: name a directory, \".\" for the current one".to_owned());
+        }
         let listen_client = needed("listen-client", self.settings.listen_client, &mut wrong);
         let listen_peer = needed("listen-peer", self.settings.listen_peer, &mut wrong);
         let cluster = needed("initial-cluster", self.settings.initial_cluster, &mut wrong);
@@ -191,9 +196,11 @@ impl Merged {
                 quorums: quorums?.0,
                 // Where timing itself is wrong, the rest is still looked at.
                 timing: timing.unwrap_or_default(),
-                snapshot_log_bytes: snapshot_log_mib? << 20,
+                // And so with this.
+                snapshot_log_bytes: (snapshot_log_mib? << 20).max(1),
             };
-            Some(Sound { server, log_level: log_level?, log_format: log_format? })
+            let warnings = server.warnings();
+            Some(Sound { server, warnings, log_level: log_level?, log_format: log_format? })
         };
         let sound = sound();
         if let Some(Err(error)) = sound.as_ref().map(|sound| sound.server.check()) {

@@ -18,11 +18,11 @@ const ALIKE_MIN: f64 = 0.5;
 pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
     let file = path.display();
     let text = text(path).map_err(|error| unsound(format!("cannot read {file}: {error}")))?;
-    let at = |error: toml::de::Error| {
+    let at = |key: &str, error: toml::de::Error| {
         let line = line(&text, error.span());
-        unsound(format!("{file}:{line}: {}", error.message().replace('\n', "; ")))
+        unsound(format!("{file}:{line}: {key}{}", error.message().replace('\n', "; ")))
     };
-    let given: Table = toml::from_str(&text).map_err(at)?;
+    let given: Table = toml::from_str(&text).map_err(|error| at("", error))?;
     let known = table(&Settings::default())?;
     let unknown = given.keys().filter(|key| !known.contains_key(*key)).map(|key| {
         let hint = hint(key, known.keys().map(String::as_str));
@@ -32,7 +32,16 @@ pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
     if !unknown.is_empty() {
         return Err(Failure::Unsound(unknown));
     }
-    toml::from_str(&text).map_err(at)
+    toml::from_str(&text).map_err(|error| at(&key_of(&given), error))
+}
+
+/// The first key whose value alone cannot be used, for the error that does not name it.
+fn key_of(given: &Table) -> String {
+    let is_bad = |(key, value): &(&String, &toml::Value)| {
+        let alone = Table::from_iter([((*key).clone(), (*value).clone())]);
+        alone.try_into::<Settings>().is_err()
+    };
+    given.iter().find(is_bad).map(|(key, _)| format!("{key}: ")).unwrap_or_default()
 }
 
 fn text(path: &Path) -> io::Result<String> {
