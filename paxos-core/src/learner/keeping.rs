@@ -63,7 +63,7 @@ impl<S: StateMachine> Learner<S> {
                     return true;
                 }
                 self.snapshots.transfer = None;
-                self.snapshots.written(now, id, self.fetch_patience());
+                self.snapshots.durable(now, id, self.fetch_patience());
             }
             SnapshotEvent::Unsound(id) => {
                 let transfer = &mut self.snapshots.transfer;

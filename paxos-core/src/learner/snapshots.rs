@@ -96,9 +96,20 @@ impl Snapshots {
         self.tasks.push(SnapshotTask::Write(source));
     }
 
-    /// The snapshot is durable. The one before goes, unless a peer is fetching it.
+    /// The snapshot that was to be written is durable.
     pub(super) fn written(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
         self.is_writing = false;
+        self.durable(now, id, patience_us);
+    }
+
+    /// The snapshot is durable, wherever it came from. The one before goes, unless a peer is
+    /// fetching it.
+    pub(super) fn durable(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
+        if [self.newest, self.former].into_iter().flatten().any(|kept| kept.id == id) {
+            // Equal states have equal snapshots: one that came from a peer when its slots had been
+            // applied is written here once more, in the same file.
+            return;
+        }
         if id.below <= self.below() {
             // It came from a peer, too late to be of use.
             return self.tasks.push(SnapshotTask::Remove { id });

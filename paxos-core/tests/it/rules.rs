@@ -21,4 +21,5 @@ mod reads;
 mod separate;
 mod snapshots;
 mod steady;
+mod transfers;
 mod votes;
