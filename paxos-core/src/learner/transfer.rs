@@ -9,8 +9,11 @@ use crate::snapshot::{SnapshotId, SnapshotPiece, SnapshotTask};
 use alloc::collections::BTreeSet;
 use bytes::Bytes;
 
-/// A transfer that gets nothing for this many times its patience begins with another snapshot.
+/// A transfer that gets nothing for this many questions begins with another snapshot.
 const ROUNDS_MAX: u32 = 20;
+
+/// The longest that a question waits for its answer: the patience at first, doubled so many times.
+const DOUBLINGS_MAX: u32 = 3;
 
 /// Some bytes of a snapshot.
 pub(super) struct Part {
@@ -33,10 +36,17 @@ pub(super) struct Transfer {
     /// The peer that was asked, of several in turn.
     peer: usize,
     asked_at: Option<Now>,
+    /// Who was asked for these bytes. An answer that is late is as good as another: the name of the
+    /// snapshot has a checksum of all of it.
+    asked: BTreeSet<NodeId>,
     /// Who said that it does not have the snapshot.
     without: BTreeSet<NodeId>,
     /// Questions in a row that nobody answered.
     silences: u32,
+    /// How often the patience is doubled: once more for each question that nobody answers in time,
+    /// once less for bytes that come in time. A part may be large and its way slow, and to ask for
+    /// it again makes the way no faster.
+    doublings: u32,
 }
 
 impl Transfer {
@@ -48,8 +58,10 @@ impl Transfer {
             storing: None,
             peer,
             asked_at: None,
+            asked: BTreeSet::new(),
             without: BTreeSet::new(),
             silences: 0,
+            doublings: 0,
         }
     }
 
@@ -74,7 +86,7 @@ impl Transfer {
     }
 
     /// Asks for the next bytes, unless a question is open; and asks another peer when it has been
-    /// open for too long.
+    /// open for too long, for which the patience counts.
     pub(super) fn tick(
         &mut self,
         now: Now,
@@ -82,6 +94,7 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
+        let patience_us = patience_us << self.doublings;
         let is_open = self.asked_at.is_some_and(|at| now.since(at) < patience_us);
         if self.storing.is_some() || is_open || peers.is_empty() {
             return;
@@ -89,6 +102,7 @@ impl Transfer {
         if self.asked_at.is_some() {
             self.peer = self.peer.wrapping_add(1);
             self.silences += 1;
+            self.doublings = (self.doublings + 1).min(DOUBLINGS_MAX);
         }
         self.ask(now, peers, out);
     }
@@ -102,10 +116,13 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
-        if self.storing.is_some() || id != self.id || !self.has_asked(from, peers) {
+        if self.storing.is_some() || id != self.id || !self.asked.contains(&from) {
             return;
         }
         self.without.insert(from);
+        if peers.get(self.peer % peers.len().max(1)) != Some(&from) {
+            return;
+        }
         self.peer = self.peer.wrapping_add(1);
         // Where nobody has anything, the next round waits for its time.
         if self.id.is_some() || self.without.len() < peers.len() {
@@ -115,7 +132,8 @@ impl Transfer {
 
     /// Bytes have come, to a state that has every slot below `applied_below`. Gives back what is to
     /// be done with them. What does not fit, or does not help (invariant 10), is dropped; the next
-    /// question goes to another peer, when this one is overdue.
+    /// question goes to another peer, when this one is overdue. Bytes that fit may be from any peer
+    /// that was asked for them; that one is asked for the next.
     pub(super) fn part(
         &mut self,
         from: NodeId,
@@ -132,12 +150,18 @@ impl Transfer {
         let fits = !data.is_empty() && end.is_some_and(|end| end <= id.bytes);
         let is_newer = id.below > applied_below || planted!(SnapshotOverNewer);
         let helps = id.below <= Slot::MAX && is_newer;
-        if self.storing.is_some() || !self.has_asked(from, peers) || !is_next || !fits || !helps {
+        let was_asked = self.asked.contains(&from);
+        if self.storing.is_some() || !was_asked || !is_next || !fits || !helps {
             return None;
         }
         self.id = Some(id);
         self.storing = end;
+        self.peer = peers.iter().position(|&peer| peer == from).unwrap_or(self.peer);
+        if self.silences == 0 {
+            self.doublings = self.doublings.saturating_sub(1);
+        }
         self.silences = 0;
+        self.asked.clear();
         self.without.clear();
         Some(SnapshotTask::Store { id, offset, data })
     }
@@ -163,20 +187,17 @@ impl Transfer {
         None
     }
 
-    fn has_asked(&self, node: NodeId, peers: &[NodeId]) -> bool {
-        !peers.is_empty() && peers[self.peer % peers.len()] == node
-    }
-
     fn ask(&mut self, now: Now, peers: &[NodeId], out: &mut Output<SnapshotPiece>) {
         if peers.is_empty() {
             return;
         }
         if self.without.len() >= peers.len() || self.silences >= ROUNDS_MAX {
             // Nobody can finish it.
-            *self = Transfer::new(self.peer);
+            *self = Transfer { doublings: self.doublings, ..Transfer::new(self.peer) };
         }
+        let peer = peers[self.peer % peers.len()];
         self.asked_at = Some(now);
-        let msg = LearnerMsg::FetchSnapshot { id: self.id, offset: self.held };
-        out.send(peers[self.peer % peers.len()], msg);
+        self.asked.insert(peer);
+        out.send(peer, LearnerMsg::FetchSnapshot { id: self.id, offset: self.held });
     }
 }

@@ -37,3 +37,54 @@ fn r26_a_snapshot_that_is_there_twice_is_kept() {
     assert_eq!(l.tasks(), [""; 0], "it is the only one");
     assert_eq!(l.role.status().snapshot_below, Slot(12));
 }
+
+/// R6: on a slow link, a part that comes after the next peer was asked is taken all the same, and
+/// the peer that it came from is asked for the next.
+///
+/// Node 3 is dead. The answers of node 2 take 1.3 election timeouts.
+#[test]
+fn r06_a_part_that_comes_late_is_taken() {
+    let s = id(12, 6);
+    let mut l = fresh(Limits::default());
+    l.hear(2, forgotten(10));
+    assert_eq!(about_snapshots(l.tick()), [(2, fetch(None, 0))]);
+    assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS)), [(3, fetch(None, 0))]);
+    l.pass_ms(TIMEOUT_MS / 3);
+    l.hear(2, part(s, 0, "abcd"));
+    assert_eq!(l.tasks().len(), 1, "it is stored");
+    let (_, next) = l.event(SnapshotEvent::Stored { id: s, held: 4 });
+    assert_eq!(next, mail(vec![(2, fetch(Some(s), 4))]));
+    l.hear(3, part(s, 4, "ef"));
+    assert_eq!(l.tasks(), [""; 0], "node 3 was not asked for these");
+}
+
+/// R6: each question that nobody answers waits twice as long as the one before, up to a bound, and
+/// answers that come in time bring that down again: a link that is slow is not given the same part
+/// again and again.
+#[test]
+fn r06_questions_for_parts_wait_longer_each_time() {
+    let s = id(12, 60);
+    let mut l = fresh(Limits::default());
+    l.hear(2, forgotten(10));
+    l.tick();
+    let wait = |l: &mut Alone<Learner<Journal>>, timeouts: u64, from: u64, packet: Packet| {
+        assert_eq!(about_snapshots(l.pass_ms(timeouts * TIMEOUT_MS - 1)), [], "{timeouts}");
+        assert_eq!(about_snapshots(l.pass_ms(1)), [(from, packet)], "{timeouts}");
+    };
+    for (timeouts, from) in [(1, 3), (2, 2), (4, 3), (8, 2), (8, 3)] {
+        wait(&mut l, timeouts, from, fetch(None, 0));
+    }
+    let store = |l: &mut Alone<Learner<Journal>>, offset: u64| {
+        l.hear(2, part(s, offset, "abcd"));
+        let held = offset + 4;
+        let (_, next) = l.event(SnapshotEvent::Stored { id: s, held });
+        assert_eq!(next, mail(vec![(2, fetch(Some(s), held))]));
+    };
+    store(&mut l, 0);
+    wait(&mut l, 8, 3, fetch(Some(s), 4));
+    store(&mut l, 4);
+    for offset in [8, 12] {
+        store(&mut l, offset);
+    }
+    wait(&mut l, 2, 3, fetch(Some(s), 16));
+}
