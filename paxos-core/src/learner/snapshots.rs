@@ -72,6 +72,8 @@ impl Snapshots {
         self.newest = newest.map(Kept::new);
         self.covered = newest.map_or((Slot::ZERO, 0), |id| (id.below, id.log_time_ms));
         self.transfer = partial.map(|(id, held)| Transfer::resumed(id, held));
+        let complete = partial.filter(|(id, held)| *held == id.bytes);
+        self.tasks.extend(complete.map(|(id, _)| SnapshotTask::Install { id }));
     }
 
     /// So many bytes more were applied.

@@ -65,9 +65,11 @@ impl Transfer {
         }
     }
 
-    /// Bytes of this snapshot are here from an earlier life.
+    /// Bytes of this snapshot are here from an earlier life. Where these are all, they are still to
+    /// be installed.
     pub(super) fn resumed(id: SnapshotId, held: u64) -> Transfer {
-        Transfer { id: Some(id), held, ..Transfer::new(0) }
+        let storing = (held == id.bytes).then_some(held);
+        Transfer { id: Some(id), held, storing, ..Transfer::new(0) }
     }
 
     /// Begins again, with another snapshot and another peer.

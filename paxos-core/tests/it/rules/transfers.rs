@@ -88,3 +88,21 @@ fn r06_questions_for_parts_wait_longer_each_time() {
     }
     wait(&mut l, 2, 3, fetch(Some(s), 16));
 }
+
+/// R6: a transfer that was complete when the process ended is installed after the restart, and not
+/// fetched again.
+#[test]
+fn r06_a_complete_transfer_is_installed_after_a_crash() {
+    let s = id(12, 6);
+    let mut l = learner(Limits::default());
+    l.found(None, Some((s, 6)));
+    assert_eq!(l.tasks(), [format!("Install {{ id: {s:?} }}")]);
+    assert_eq!(about_snapshots(l.tick()), []);
+    assert_eq!(about_snapshots(l.pass_ms(2 * TIMEOUT_MS)), []);
+    assert!(l.event(SnapshotEvent::Installed(s)).0, "it must be made anew");
+
+    let mut l = learner(Limits::default());
+    l.found(None, Some((s, 6)));
+    assert!(!l.event(SnapshotEvent::Unsound(s)).0);
+    assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS)), [(3, fetch(None, 0))], "it was damaged");
+}
