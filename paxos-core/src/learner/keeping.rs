@@ -68,7 +68,7 @@ impl<S: StateMachine> Learner<S> {
             SnapshotEvent::Unsound(id) => {
                 let transfer = &mut self.snapshots.transfer;
                 if transfer.as_ref().is_some_and(|transfer| transfer.is_of(id)) {
-                    *transfer = transfer.take().map(Transfer::anew);
+                    *transfer = transfer.take().map(|transfer| transfer.anew(now));
                 }
             }
         }

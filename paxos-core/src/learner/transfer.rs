@@ -15,6 +15,12 @@ const ROUNDS_MAX: u32 = 20;
 /// The longest that a question waits for its answer: the patience at first, doubled so many times.
 const DOUBLINGS_MAX: u32 = 3;
 
+/// For so many bytes that came in vain, no more are asked for during an election timeout.
+const VAIN_BYTES: u64 = 1 << 20;
+
+/// The longest pause after a transfer that came to nothing, in election timeouts.
+const PAUSE_MAX: u64 = 256;
+
 /// Some bytes of a snapshot.
 pub(super) struct Part {
     pub(super) id: SnapshotId,
@@ -47,6 +53,10 @@ pub(super) struct Transfer {
     /// once less for bytes that come in time. A part may be large and its way slow, and to ask for
     /// it again makes the way no faster.
     doublings: u32,
+    /// Bytes of former transfers that could not be kept, or did not match their name.
+    vain_bytes: u64,
+    /// When the last of these was given up: there is a pause before the next.
+    failed_at: Option<Now>,
 }
 
 impl Transfer {
@@ -62,6 +72,8 @@ impl Transfer {
             without: BTreeSet::new(),
             silences: 0,
             doublings: 0,
+            vain_bytes: 0,
+            failed_at: None,
         }
     }
 
@@ -72,9 +84,12 @@ impl Transfer {
         Transfer { id: Some(id), held, storing, ..Transfer::new(0) }
     }
 
-    /// Begins again, with another snapshot and another peer.
-    pub(super) fn anew(self) -> Transfer {
-        Transfer::new(self.peer.wrapping_add(1))
+    /// What came was of no use. Begins again after a pause, with another snapshot and another peer.
+    pub(super) fn anew(self, now: Now) -> Transfer {
+        let bytes = self.storing.unwrap_or(self.held);
+        let vain_bytes = self.vain_bytes.saturating_add(bytes);
+        let next = Transfer::new(self.peer.wrapping_add(1));
+        Transfer { vain_bytes, failed_at: Some(now), doublings: self.doublings, ..next }
     }
 
     /// Whether bytes of this snapshot are here.
@@ -96,6 +111,9 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
+        if self.failed_at.is_some_and(|at| now.since(at) < self.pause_us(patience_us)) {
+            return;
+        }
         let patience_us = patience_us << self.doublings;
         let is_open = self.asked_at.is_some_and(|at| now.since(at) < patience_us);
         if self.storing.is_some() || is_open || peers.is_empty() {
@@ -107,6 +125,14 @@ impl Transfer {
             self.doublings = (self.doublings + 1).min(DOUBLINGS_MAX);
         }
         self.ask(now, peers, out);
+    }
+
+    /// After a transfer that came to nothing. The file may be rotten at one peer, and then another
+    /// has it. But where the disk here is full, each attempt is in vain, and costs the links the
+    /// same again: the more came to nothing so far, the longer the pause.
+    fn pause_us(&self, timeout_us: u64) -> u64 {
+        let vain = timeout_us.saturating_mul(self.vain_bytes / 1024) / (VAIN_BYTES / 1024);
+        (timeout_us / 8 + vain).min(PAUSE_MAX * timeout_us)
     }
 
     /// A peer does not have it.
@@ -195,7 +221,8 @@ impl Transfer {
         }
         if self.without.len() >= peers.len() || self.silences >= ROUNDS_MAX {
             // Nobody can finish it.
-            *self = Transfer { doublings: self.doublings, ..Transfer::new(self.peer) };
+            let Transfer { peer, doublings, vain_bytes, failed_at, .. } = *self;
+            *self = Transfer { doublings, vain_bytes, failed_at, ..Transfer::new(peer) };
         }
         let peer = peers[self.peer % peers.len()];
         self.asked_at = Some(now);

@@ -106,3 +106,27 @@ fn r06_a_complete_transfer_is_installed_after_a_crash() {
     assert!(!l.event(SnapshotEvent::Unsound(s)).0);
     assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS)), [(3, fetch(None, 0))], "it was damaged");
 }
+
+/// A snapshot whose bytes do not match its name, or find no room, is not fetched again at once: for
+/// each mebibyte that came in vain, all in all, there is a pause of an election timeout, up to a
+/// bound. Else a full disk here, or a rotten file there, would keep the links busy for ever.
+#[test]
+fn an_unsound_snapshot_is_fetched_again_less_and_less_often() {
+    let held = 4 << 20;
+    let (s, data) = (id(12, held), vec![0; held as usize]);
+    let data = bytes::Bytes::from(data);
+    let mut l = fresh(Limits::default());
+    l.hear(2, forgotten(10));
+    l.tick();
+    for failures in 1..=70 {
+        let (from, next) = if failures % 2 == 1 { (2, 3) } else { (3, 2) };
+        l.hear(from, LearnerMsg::SnapshotPart { id: s, offset: 0, data: data.clone() });
+        l.event(SnapshotEvent::Stored { id: s, held });
+        l.event(SnapshotEvent::Unsound(s));
+        assert_eq!(about_snapshots(l.tick()), [], "{failures}");
+        let pause = (TIMEOUT_MS * 4 * failures).min(256 * TIMEOUT_MS);
+        assert_eq!(about_snapshots(l.pass_ms(pause - 1)), [], "{failures}");
+        let asked = about_snapshots(l.pass_ms(TIMEOUT_MS / 4));
+        assert_eq!(asked, [(next, fetch(None, 0))], "{failures}");
+    }
+}
