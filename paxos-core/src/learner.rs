@@ -20,7 +20,7 @@ use crate::rng::mix;
 use crate::role::{Output, Role};
 use crate::session::{Sessions, Verdict};
 use crate::slot::Slot;
-use crate::snapshot::SnapshotPiece;
+use crate::snapshot::{SnapshotPiece, Unmendable};
 use crate::state::{Applied, StateMachine, Unrestorable};
 
 /// What a learner is made with.
@@ -73,6 +73,7 @@ pub struct Learner<S> {
     reads: Reads,
     snapshots: Snapshots,
     unrestorable: Option<Unrestorable>,
+    unmendable: Option<Unmendable>,
     /// Something was applied, or an answer came, or a question was asked at this time.
     moved_at: Now,
     fetches: usize,
@@ -100,6 +101,7 @@ impl<S: StateMachine> Learner<S> {
             reads: Reads::new(mix(options.life), options.limits),
             snapshots: Snapshots::new(options.limits),
             unrestorable: None,
+            unmendable: None,
             moved_at: Now(0),
             fetches: 0,
             unanswered: 0,

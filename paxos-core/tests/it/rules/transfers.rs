@@ -130,3 +130,32 @@ fn an_unsound_snapshot_is_fetched_again_less_and_less_often() {
         assert_eq!(asked, [(next, fetch(None, 0))], "{failures}");
     }
 }
+
+/// R26: what an acceptor has forgotten, and no snapshot has, can come from nowhere where there is
+/// no other learner. Whoever drives the learner is told.
+#[test]
+fn r26_a_sole_learner_that_lost_its_snapshot_says_so() {
+    let role = Learner::new(
+        LearnerOptions {
+            me: member(1),
+            life: life(1),
+            proposer: NodeId(1),
+            layout: layout(1),
+            timing: Timing::default(),
+            limits: Limits::default(),
+        },
+        Journal::default(),
+    );
+    let mut l = Alone { role, now: Now(0) };
+    l.found(None, None);
+    l.hear(1, LearnerMsg::Roster(roster(1)));
+    l.hear(1, entries(0, 4));
+    assert_eq!(l.role.unmendable(), None);
+    l.hear(1, forgotten(6));
+    let (trimmed, applied_below) = (Slot(6), Slot(4));
+    assert_eq!(l.role.unmendable(), Some(Unmendable::Forgotten { trimmed, applied_below }));
+
+    let mut others = fresh(Limits::default());
+    others.hear(1, forgotten(6));
+    assert_eq!(others.role.unmendable(), None, "others may have it");
+}
