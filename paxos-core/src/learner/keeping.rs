@@ -158,10 +158,10 @@ impl<S: StateMachine> Learner<S> {
         self.kept_at = Some(now);
         let Some(configuration) = &self.configuration else { return };
         let Some((below, log_time_ms)) = self.snapshots.covered() else { return };
-        let me = self.options.me.node;
+        let (me, cluster) = (self.options.me.node, configuration.cluster_id());
         for &MemberId { node, .. } in &configuration.acceptors {
             if node == me || !configuration.learners.iter().any(|feed| feed.learner == node) {
-                out.send(node, AcceptorMsg::Covered { below, log_time_ms });
+                out.send(node, AcceptorMsg::Covered { cluster, below, log_time_ms });
             }
         }
     }

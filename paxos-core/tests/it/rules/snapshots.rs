@@ -11,7 +11,8 @@ pub fn small() -> Limits {
 }
 
 pub fn covered(below: u64) -> AcceptorMsg {
-    AcceptorMsg::Covered { below: Slot(below), log_time_ms: 7 * below }
+    let cluster = roster(3).cluster_id();
+    AcceptorMsg::Covered { cluster, below: Slot(below), log_time_ms: 7 * below }
 }
 
 fn trimmed(below: u64) -> Record {
@@ -189,9 +190,8 @@ fn r26_a_learner_covers_what_the_snapshot_before_the_last_has() {
     l.hear(1, entries(3, 6));
     assert_eq!(l.tasks(), [""; 0], "one at a time");
     let told = |below| mail(vec![(1, covered(below).into())]);
-    let nothing = AcceptorMsg::Covered { below: Slot(0), log_time_ms: 0 };
     let (_, first) = l.event(SnapshotEvent::Written(id(3, 50)));
-    assert_eq!(first, mail(vec![(1, nothing.into())]), "there is none before it");
+    assert_eq!(first, told(0), "there is none before it");
     l.hear(1, entries(6, 7));
     assert_eq!(l.tasks(), ["Write(SnapshotSource(below 7))"]);
     let (_, second) = l.event(SnapshotEvent::Written(id(7, 500)));
@@ -419,9 +419,8 @@ fn r06_a_snapshot_is_kept_for_as_long_as_a_peer_fetches_it() {
 
     l.hear(1, entries(3, 6));
     l.tasks();
-    let zero = AcceptorMsg::Covered { below: Slot(0), log_time_ms: 0 };
     let (_, out) = l.event(SnapshotEvent::Written(id(6, 50)));
-    assert_eq!(out, mail(vec![(1, zero.into())]), "the peer will want what comes after it");
+    assert_eq!(out, mail(vec![(1, covered(0).into())]), "the peer will want what comes after it");
     assert_eq!(l.tasks(), [""; 0], "it is kept");
     l.hear(2, ask(Some(old), 3));
     assert_eq!(l.tasks().len(), 1);

@@ -159,3 +159,43 @@ fn r26_a_sole_learner_that_lost_its_snapshot_says_so() {
     others.hear(1, forgotten(6));
     assert_eq!(others.role.unmendable(), None, "others may have it");
 }
+
+/// R24: a snapshot that another cluster left behind says nothing about this one's slots, however
+/// the learner came to speak for it.
+#[test]
+fn r24_what_another_cluster_covers_is_not_forgotten() {
+    let mut a = acceptor(Limits::default());
+    let (cluster, below) = (roster(4).cluster_id(), Slot(5));
+    let covered = AcceptorMsg::Covered { cluster, below, log_time_ms: 9 };
+    assert_eq!(a.hear(1, covered), silence());
+    assert_eq!(a.role.status().trimmed, Slot(0));
+}
+
+/// R24: a learner that starts from a snapshot asks the acceptor beside it of which cluster it is,
+/// until that one answers, and says so if it is another one. What acceptors of other nodes say does
+/// not count: they may be the ones that are wrong.
+#[test]
+fn r24_a_snapshot_of_another_cluster_is_found_out() {
+    let ask = AcceptorMsg::AskRoster { role: RoleName::Learner };
+    let asks = |out: Output<SnapshotPiece>| out.mail.iter().any(|m| m.packet == ask.clone().into());
+    for (acceptors, is_ours) in [(3, true), (4, false)] {
+        let (me, layout) = (member(1), layout(3));
+        let (timing, limits) = (Timing::default(), Limits::default());
+        let (life, proposer) = (life(1), NodeId(1));
+        let options = LearnerOptions { me, life, proposer, layout, timing, limits };
+        let mut l = Alone { role: Learner::new(options, Journal::default()), now: Now(0) };
+        let header =
+            SnapshotPiece::Header { below: Slot(9), log_time_ms: 63, configuration: roster(3) };
+        l.role.replay(header);
+        l.found(Some(id(9, 10)), None);
+        assert!(asks(l.tick()) && asks(l.pass_ms(TIMEOUT_MS)));
+        l.hear(2, LearnerMsg::Roster(roster(5)));
+        assert_eq!(l.role.unmendable(), None);
+        assert!(asks(l.pass_ms(TIMEOUT_MS)));
+        l.hear(1, LearnerMsg::Roster(roster(acceptors)));
+        assert!(!asks(l.pass_ms(TIMEOUT_MS)));
+        let (snapshot, acceptor) = (roster(3).cluster_id(), roster(acceptors).cluster_id());
+        let wrong = Unmendable::OtherCluster { snapshot, acceptor };
+        assert_eq!(l.role.unmendable(), (!is_ours).then_some(wrong));
+    }
+}
