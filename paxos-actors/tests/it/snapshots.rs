@@ -288,3 +288,10 @@ async fn a_disk_that_fails_is_told_once_and_nothing_is_done_any_more() {
     drop(store);
     assert_eq!(disk.names(), names);
 }
+
+#[actix::test]
+#[should_panic(expected = "`report_to` comes before `open`")]
+async fn a_store_is_not_opened_before_it_knows_whom_to_tell() {
+    let mut store = Store::new(&MemoryDisk::default());
+    store.store.open(1, store.listener.clone().recipient());
+}
