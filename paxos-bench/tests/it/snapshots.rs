@@ -6,7 +6,6 @@ use paxos_kv::KvClient;
 use paxos_kv::wire::Status;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// A snapshot for each MiB of the log.
