@@ -129,10 +129,11 @@ impl Transfer {
 
     /// After a transfer that came to nothing. The file may be rotten at one peer, and then another
     /// has it. But where the disk here is full, each attempt is in vain, and costs the links the
-    /// same again: the more came to nothing so far, the longer the pause.
+    /// same again: the more came to nothing so far, the longer the pause. A small one is tried
+    /// again soon.
     fn pause_us(&self, timeout_us: u64) -> u64 {
         let vain = timeout_us.saturating_mul(self.vain_bytes / 1024) / (VAIN_BYTES / 1024);
-        (timeout_us / 8 + vain).min(PAUSE_MAX * timeout_us)
+        vain.min(PAUSE_MAX * timeout_us)
     }
 
     /// A peer does not have it.

@@ -335,7 +335,7 @@ fn an_unsound_snapshot_is_fetched_from_another() {
     l.event(SnapshotEvent::Stored { id: s, held: 3 });
     let (anew, _) = l.event(SnapshotEvent::Unsound(s));
     assert!(!anew);
-    assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS)), [(3, fetch(None, 0))]);
+    assert_eq!(about_snapshots(l.tick()), [(3, fetch(None, 0))]);
 }
 
 /// Invariant 10: a snapshot never replaces newer state. The learner of node 1 fetches one below 2;
