@@ -276,7 +276,22 @@ impl<S: StateMachine> Cluster<S> {
         };
         let nodes = self.nodes.iter().filter(|(id, _)| reaches(id));
         let clients = self.clients.iter().filter(|(id, _)| reaches(id));
-        let routes = nodes.fold(Routes::new(), |routes, (_, node)| node.add_to(routes));
+        let mut routes = nodes.fold(Routes::new(), |routes, (_, node)| node.add_to(routes));
+        if self.clients.contains_key(&me) {
+            // A client sends reads where it sends writes; where no learner is, to the paired one.
+            let layout = &self.plan.layout;
+            for (proposer, learner) in
+                layout.proposers.iter().filter_map(|&node| Some((node, layout.learner_of(node)?)))
+            {
+                if proposer != learner
+                    && reaches(&proposer)
+                    && reaches(&learner)
+                    && let Some(actor) = self.nodes.get(&learner).and_then(Node::learner)
+                {
+                    routes = routes.learner(proposer, actor.clone().recipient());
+                }
+            }
+        }
         clients.fold(routes, |routes, (_, client)| client.add_to(routes))
     }
 }

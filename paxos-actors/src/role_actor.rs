@@ -42,6 +42,11 @@ pub trait Hosted: Role {
     /// epoch. Called after every step.
     fn after_step(&mut self, _desk: &mut Self::Desk, _epoch: u64, _log: Option<&mut Self::Log>) {}
 
+    /// Why the node must end, as the role sees it. Asked after every step.
+    fn broken(&self) -> Option<NodeEnd> {
+        None
+    }
+
     /// Tells the log, which is about to be opened, where to send what is not a [`LogEvent`].
     fn before_open(_log: &mut Self::Log, _actor: Addr<RoleActor<Self>>)
     where
@@ -274,6 +279,9 @@ impl<R: Hosted> RoleActor<R> {
         if !out.is_empty() {
             self.settle(out);
         }
+        if let Some(end) = self.role.broken() {
+            self.presence.ending().end(end);
+        }
         result
     }
 
@@ -386,6 +394,10 @@ impl<S: StateMachine> Hosted for Learner<S> {
 
     fn log_failed(error: Arc<dyn Error + Send + Sync>) -> NodeEnd {
         NodeEnd::SnapshotsFailed(error)
+    }
+
+    fn broken(&self) -> Option<NodeEnd> {
+        Some(NodeEnd::SnapshotsFailed(Arc::new(self.unmendable()?)))
     }
 }
 

@@ -56,10 +56,8 @@ pub use error::SnapshotError;
 pub use files::SnapshotFiles;
 pub use thread::DiskSnapshots;
 
-#[cfg(doc)]
-use crate::wal::Disk;
-
 use crate::log::Log;
+use crate::wal::{Disk, Identity};
 use actix::{Message, Recipient};
 use paxos_core::{SnapshotEvent, SnapshotPiece, SnapshotTask};
 
@@ -75,6 +73,19 @@ pub trait SnapshotStore: Log<SnapshotPiece> {
     /// Does a task, after those before it; a snapshot that is being written may take longer than
     /// those behind it. Tasks of an epoch that has ended are dropped.
     fn submit(&mut self, epoch: u64, task: SnapshotTask);
+}
+
+/// Refuses snapshots that were left behind in a data directory which is about to get an identity:
+/// a new member would take up the state of whichever cluster they are of (R24). Asked before the
+/// identity is made.
+pub fn refuse_stray(data: &dyn Disk, snapshots: &dyn Disk) -> Result<(), SnapshotError> {
+    let is_stray = |name: &String| {
+        matches!(name::kind(name), Some(name::Kind::Complete(_) | name::Kind::Incoming(_)))
+    };
+    if Identity::is_in(data)? || !snapshots.list()?.iter().any(is_stray) {
+        return Ok(());
+    }
+    Err(SnapshotError::Stray { path: snapshots.path("") })
 }
 
 /// What a store of snapshots tells the actor that uses it.

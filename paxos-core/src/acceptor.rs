@@ -241,9 +241,16 @@ impl Acceptor {
 
     /// R26: forgets what snapshots cover on enough disks. That goes for slots that it missed, too:
     /// they are chosen, and others may have forgotten them.
-    fn covered(&mut self, from: MemberId, below: Slot, time_ms: u64, out: &mut Output<Record>) {
+    fn covered(
+        &mut self,
+        from: MemberId,
+        cluster: ClusterId,
+        (below, time_ms): (Slot, u64),
+        out: &mut Output<Record>,
+    ) {
         let Some(configuration) = self.formation.configuration() else { return };
-        if below > Slot::MAX || !configuration.has_learner(from) {
+        let is_ours = configuration.has_learner(from) && configuration.cluster_id() == cluster;
+        if below > Slot::MAX || !is_ours {
             return;
         }
         self.coverage.note(from.node, below, time_ms);
@@ -337,8 +344,8 @@ impl Role for Acceptor {
                     self.fetched(now, from, entries, out);
                 }
             }
-            AcceptorMsg::Covered { below, log_time_ms } => {
-                self.covered(from, below, log_time_ms, out);
+            AcceptorMsg::Covered { cluster, below, log_time_ms } => {
+                self.covered(from, cluster, (below, log_time_ms), out);
             }
         }
     }

@@ -83,7 +83,7 @@ pub struct Configuration {
     pub learners: Vec<Feed>,
     /// Which acceptors must agree.
     pub quorums: Quorums,
-    /// How many slots a leader may be ahead of its own learner.
+    /// How many slots a leader may be ahead of the learner that it is paired with.
     pub window: u64,
     /// How long sessions live, and what they keep.
     pub sessions: SessionRules,

@@ -55,8 +55,8 @@ impl fmt::Display for SessionId {
 pub struct Command {
     /// The node of the client: where the reply goes.
     pub client: NodeId,
-    /// The node whose learner sends the reply. The first proposer that takes the command names its
-    /// own (rule R15).
+    /// The node whose learner sends the reply. The first proposer that takes the command names the
+    /// one that it is paired with (rule R15).
     pub learner: NodeId,
     /// What is to be done.
     pub body: Body,

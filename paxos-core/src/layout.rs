@@ -34,7 +34,7 @@ pub struct Layout {
     pub learners: Vec<Feed>,
     /// Which acceptors must agree.
     pub quorums: Quorums,
-    /// How many slots a leader may be ahead of its own learner (rules R19, R20).
+    /// How many slots a leader may be ahead of the learner that it is paired with (rules R19, R20).
     pub window: u64,
     /// How long sessions live, and what they keep.
     pub sessions: SessionRules,

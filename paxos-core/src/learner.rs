@@ -20,7 +20,7 @@ use crate::rng::mix;
 use crate::role::{Output, Role};
 use crate::session::{Sessions, Verdict};
 use crate::slot::Slot;
-use crate::snapshot::SnapshotPiece;
+use crate::snapshot::{SnapshotPiece, Unmendable};
 use crate::state::{Applied, StateMachine, Unrestorable};
 
 /// What a learner is made with.
@@ -75,6 +75,9 @@ pub struct Learner<S> {
     reads: Reads,
     snapshots: Snapshots,
     unrestorable: Option<Unrestorable>,
+    unmendable: Option<Unmendable>,
+    /// The acceptor beside it is of the cluster that it knows; or there was nothing to compare.
+    is_met: bool,
     /// Something was applied, or an answer came, or a question was asked at this time.
     moved_at: Now,
     fetches: usize,
@@ -102,6 +105,8 @@ impl<S: StateMachine> Learner<S> {
             reads: Reads::new(mix(options.life), options.limits),
             snapshots: Snapshots::new(options.limits),
             unrestorable: None,
+            unmendable: None,
+            is_met: false,
             moved_at: Now(0),
             fetches: 0,
             unanswered: 0,
@@ -271,6 +276,37 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
+    /// A configuration that came with a snapshot is believed, but for a snapshot that another
+    /// cluster left behind (R24): the acceptor of this node knows which cluster it is of.
+    fn ask_own_roster(&self, out: &mut Output<SnapshotPiece>) {
+        let node = self.options.me.node;
+        if !self.is_met && self.options.layout.acceptors.contains(&node) {
+            out.send(node, AcceptorMsg::AskRoster { role: RoleName::Learner });
+        }
+    }
+
+    fn met(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        roster: Configuration,
+        out: &mut Output<SnapshotPiece>,
+    ) {
+        let Some(known) = &self.configuration else {
+            self.is_met = true;
+            self.sessions.obey(roster.sessions);
+            self.configuration = Some(roster);
+            return self.fetch(now, out);
+        };
+        if !self.is_met && from.node == self.options.me.node {
+            self.is_met = true;
+            let (snapshot, acceptor) = (known.cluster_id(), roster.cluster_id());
+            if snapshot != acceptor {
+                self.unmendable = Some(Unmendable::OtherCluster { snapshot, acceptor });
+            }
+        }
+    }
+
     fn votes(&self, from: MemberId) -> bool {
         self.configuration.as_ref().is_some_and(|c| c.bit(from) != 0)
     }
@@ -296,13 +332,7 @@ impl<S: StateMachine> Role for Learner<S> {
         out: &mut Output<SnapshotPiece>,
     ) {
         match msg {
-            LearnerMsg::Roster(roster) => {
-                if self.configuration.is_none() {
-                    self.sessions.obey(roster.sessions);
-                    self.configuration = Some(roster);
-                    self.fetch(now, out);
-                }
-            }
+            LearnerMsg::Roster(roster) => self.met(now, from, roster, out),
             LearnerMsg::Voted { slot, vote } => {
                 if !self.votes(from) {
                     return;
@@ -358,6 +388,7 @@ impl<S: StateMachine> Role for Learner<S> {
         self.fetch(now, out);
         if self.told_at.is_none_or(|at| now.since(at) >= heartbeat_us) {
             self.tell_progress(now, out);
+            self.ask_own_roster(out);
         }
         if let Some(id) = self.reads.ask_again(now, 2 * heartbeat_us) {
             let learner = self.options.me.node;

@@ -80,5 +80,6 @@ pub use session::{SessionState, Sessions, Verdict};
 pub use slot::{Slot, SlotRange};
 pub use snapshot::{
     SnapshotEvent, SnapshotId, SnapshotParts, SnapshotPiece, SnapshotSource, SnapshotTask,
+    Unmendable,
 };
 pub use state::{Applied, StateMachine, Unrestorable};

@@ -85,6 +85,8 @@ pub enum AcceptorMsg {
     Entries(Entries),
     /// From a learner: a snapshot on its own disk covers every slot below, durably (rule R26).
     Covered {
+        /// The cluster that the snapshot is of: one that was left behind by another says nothing.
+        cluster: ClusterId,
         /// The first slot that it may still want to have, for itself or for another.
         below: Slot,
         /// Log time at the last slot below, in milliseconds.

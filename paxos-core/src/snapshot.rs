@@ -6,7 +6,7 @@
 //! [`SnapshotEvent`]s.
 
 use crate::ballot::NodeId;
-use crate::config::Configuration;
+use crate::config::{ClusterId, Configuration};
 use crate::session::SessionState;
 use crate::slot::Slot;
 use alloc::boxed::Box;
@@ -142,6 +142,27 @@ pub enum SnapshotEvent {
     Unsound(SnapshotId),
 }
 
+/// Why a learner can never be where the others are: whoever drives it ends the node, since to stand
+/// still in silence would help nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmendable {
+    /// An acceptor has forgotten what this learner misses, its own snapshot does not have it, and
+    /// there is no other learner to send one (R26).
+    Forgotten {
+        /// Slots below are forgotten.
+        trimmed: Slot,
+        /// Slots from here on are missed.
+        applied_below: Slot,
+    },
+    /// The snapshot is of another cluster than the acceptor beside it (R23, R24).
+    OtherCluster {
+        /// The cluster that the snapshot is of.
+        snapshot: ClusterId,
+        /// The cluster that the acceptor is of.
+        acceptor: ClusterId,
+    },
+}
+
 impl fmt::Debug for SnapshotSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SnapshotSource(below {})", self.below)
@@ -153,3 +174,23 @@ impl fmt::Display for SnapshotId {
         write!(f, "snapshot below {} ({} bytes, {:08x})", self.below, self.bytes, self.crc)
     }
 }
+
+impl fmt::Display for Unmendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unmendable::Forgotten { trimmed, applied_below } => write!(
+                f,
+                "the log has forgotten slots {applied_below} to {trimmed}, no snapshot here has \
+                 them, and there is no other learner: put the snapshot directory back as it was, \
+                 or start again with an empty data directory, without what was written"
+            ),
+            Unmendable::OtherCluster { snapshot, acceptor } => write!(
+                f,
+                "the snapshots here are of cluster {snapshot}, and the log is of cluster \
+                 {acceptor}: put back the directory of either that belongs to the other"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for Unmendable {}

@@ -39,7 +39,8 @@ counts! {
     FramesRepeated "frames_repeated"
     /// Connections cut because a frame was missing or out of order.
     FramesReordered "frames_reordered"
-    /// Connections replaced by a newer one of the same node: what they still carried is stale.
+    /// Connections replaced by a newer one of the same node, or let in after it: what they still
+    /// carried is stale.
     ConnectionsStale "connections_stale"
     /// Times that two processes were seen, and said, to run with one identity.
     Twins "twins"

@@ -119,7 +119,11 @@ async fn serve(place: Place, mut stream: TcpStream, address: SocketAddr, routes:
     match shaken.unwrap_or(Err(HandshakeError::Deadline)) {
         Ok(peer) => {
             shared.watch_lives(peer, address);
-            let replaced = shared.inbound.admit(place.id, peer);
+            let Some(replaced) = shared.inbound.admit(place.id, peer) else {
+                shared.counters.add(Count::ConnectionsStale, 1);
+                tracing::info!(peer = %peer.member, %address, "a connection came to life too late");
+                return;
+            };
             shared.counters.add(Count::ConnectionsStale, replaced);
             let Err(cut) = receive(shared, &mut stream, peer, &routes).await;
             count(shared, &cut);
@@ -289,14 +293,18 @@ impl Inbound {
     }
 
     /// The connection is this peer's now, and every older one of its node is cut: what it still
-    /// carries is stale. Gives how many were.
-    fn admit(&self, id: u64, peer: Peer) -> u64 {
-        let mut open = lock(&self.open);
-        if let Some(connection) = open.connections.get_mut(&id) {
-            connection.peer = Some(peer);
-        }
+    /// carries is stale. Gives how many were; none where this one is stale itself: the last words
+    /// of its handshake came when a newer connection of its node had been let in. Roles rely on it
+    /// that nothing of a node's former life comes behind what a later one sent.
+    fn admit(&self, id: u64, peer: Peer) -> Option<u64> {
         let node = peer.member.node;
-        open.cut(|other, c| other != id && c.peer.is_some_and(|peer| peer.member.node == node))
+        let is_its = |c: &Connection| c.peer.is_some_and(|peer| peer.member.node == node);
+        let mut open = lock(&self.open);
+        if open.connections.range(id + 1..).any(|(_, connection)| is_its(connection)) {
+            return None;
+        }
+        open.connections.get_mut(&id)?.peer = Some(peer);
+        Some(open.cut(|other, connection| other != id && is_its(connection)))
     }
 }
 

@@ -92,7 +92,7 @@ fn acceptor(msg: &AcceptorMsg) -> Result<(), Unsound> {
         }
         AcceptorMsg::Fetch { from, .. } => slot(*from),
         AcceptorMsg::Entries(e) => entries(e),
-        AcceptorMsg::Covered { below, log_time_ms } => {
+        AcceptorMsg::Covered { below, log_time_ms, .. } => {
             slot(*below)?;
             log_time(*log_time_ms)
         }

@@ -37,6 +37,16 @@ pub enum SnapshotError {
         /// What is wrong there.
         what: &'static str,
     },
+    /// The data directory was emptied, and the snapshots in it were not.
+    #[error(
+        "{} has snapshots, but the data directory that it is in has no identity: what they are of \
+         may be another cluster; put back what was removed, or, to start as a new member, remove \
+         the snapshots as well", .path.display()
+    )]
+    Stray {
+        /// The directory of the snapshots.
+        path: PathBuf,
+    },
     /// More tasks are queued than a learner has at a time.
     #[error(
         "the queue for snapshots is full at {0} tasks: its learner ignores its bound; this is a \

@@ -89,11 +89,12 @@ impl DiskSnapshots {
 }
 
 impl Log<SnapshotPiece> for DiskSnapshots {
+    /// # Panics
+    /// If nobody said before where to tell what is found: the learner would wait for it for ever.
     fn open(&mut self, epoch: u64, events: Recipient<LogEvent<SnapshotPiece>>) {
+        let told = self.told.clone().expect("`report_to` comes before `open`");
         self.reader = Some((epoch, events.clone()));
-        if let Some(told) = self.told.clone() {
-            self.request(Request::Open { reader: Reader { epoch, events }, told });
-        }
+        self.request(Request::Open { reader: Reader { epoch, events }, told });
     }
 
     /// A learner has no records: what it keeps changes by tasks.

@@ -1,4 +1,4 @@
-//! A frame: what one write adds to a segment.
+//! A frame: records under one checksum. One write adds one or more of them to a segment.
 //!
 //! ```text
 //! offset bytes

@@ -33,6 +33,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Whether the data directory has an identity.
+    pub fn is_in(disk: &dyn Disk) -> Result<bool, DiskError> {
+        Ok(disk.list()?.iter().any(|name| name == IDENTITY))
+    }
+
     /// Takes the data directory of a node without an acceptor; it gets an identity, and no log. One
     /// that has none yet is a new incarnation, which must be random.
     pub fn open(

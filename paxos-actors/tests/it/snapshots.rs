@@ -99,6 +99,25 @@ async fn all_nodes_find_again_what_their_logs_have_forgotten() {
     }
 }
 
+/// R26: where there is one learner only, what its log has forgotten and no snapshot has is lost,
+/// and the node says so instead of standing still.
+#[actix::test]
+async fn a_sole_node_without_its_snapshots_ends_with_a_clear_error() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("snapshots-lost");
+    let _ = std::fs::remove_dir_all(&path);
+    let limits = Limits { snapshot_log_bytes: 2000, ..Limits::default() };
+    let plan = builder(1).limits(limits).data_dir(&path);
+    let mut cluster = plan.start().await.expect("can start");
+    write_until_trimmed(&mut cluster, "k", Slot(5)).await;
+    cluster.kill(NodeId(1)).await.expect("it runs");
+    std::fs::remove_dir_all(path.join("node-1/snapshots")).expect("they are there");
+    cluster.restart(NodeId(1)).await.expect("it can start");
+    let end = cluster.node(NodeId(1)).expect("it was started").ended().await;
+    assert!(matches!(end, NodeEnd::SnapshotsFailed(_)), "{end}");
+    assert!(end.to_string().contains("put the snapshot directory back"), "{end}");
+    let _ = std::fs::remove_dir_all(&path);
+}
+
 /// A state that cannot be restored.
 #[derive(Default)]
 struct Amnesiac(u64);
@@ -268,4 +287,11 @@ async fn a_disk_that_fails_is_told_once_and_nothing_is_done_any_more() {
     store.store.submit(1, SnapshotTask::Remove { id });
     drop(store);
     assert_eq!(disk.names(), names);
+}
+
+#[actix::test]
+#[should_panic(expected = "`report_to` comes before `open`")]
+async fn a_store_is_not_opened_before_it_knows_whom_to_tell() {
+    let mut store = Store::new(&MemoryDisk::default());
+    store.store.open(1, store.listener.clone().recipient());
 }

@@ -82,7 +82,8 @@ fn script(seed: u64, steps: u64) -> Vec<Vec<Record>> {
                 let ahead = rng.between(0, 12);
                 let below = Slot((chosen_below.0 + ahead / 10).saturating_sub(ahead));
                 let log_time_ms = 10 * below.0;
-                step(&mut acceptor, AcceptorMsg::Covered { below, log_time_ms });
+                let cluster = acceptor.configuration().expect("it formed").cluster_id();
+                step(&mut acceptor, AcceptorMsg::Covered { cluster, below, log_time_ms });
             }
             5..=7 => {
                 let below = Slot(rng.between(chosen_below.0, next.0 + 1));

@@ -6,7 +6,6 @@ use paxos_kv::KvClient;
 use paxos_kv::wire::Status;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// A snapshot for each MiB of the log.
@@ -122,13 +121,12 @@ async fn a_transfer_goes_on_after_either_end_was_killed() {
     // The receiver is killed in the middle.
     let data_dir = cluster.nodes[away].data_dir.clone();
     cluster.start_node(away);
-    // Looked at often: it must not be over before it is stopped.
-    let held = loop {
-        match incoming(&data_dir) {
-            0 => tokio::time::sleep(Duration::from_millis(1)).await,
-            held => break held,
-        }
-    };
+    // One that is over before it is seen has its file no more, and this waits in vain: the bound
+    // ends it. What comes takes ten times as long as the pause between two looks.
+    let held = wait_for("a transfer that is under way", async || {
+        Some(incoming(&data_dir)).filter(|&held| held > 0)
+    })
+    .await;
     cluster.kill_9(away);
     let left = incoming(&data_dir);
     assert!(left >= held, "what was there is kept: {left} of {held} bytes");

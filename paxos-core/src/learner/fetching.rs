@@ -34,7 +34,7 @@ impl<S: StateMachine> Learner<S> {
         self.backlog.hear_of(fetched.chosen_below);
         self.moved(now, before, out);
         if fetched.trimmed > self.applied_below && fetched.trimmed <= Slot::MAX {
-            self.need_snapshot(from.node);
+            self.need_snapshot(from.node, fetched.trimmed);
         }
         if before < self.applied_below && self.applied_below < fetched.chosen_below {
             self.ask(from.node, out);

@@ -6,7 +6,10 @@ use crate::ballot::{MemberId, NodeId};
 use crate::config::Now;
 use crate::message::AcceptorMsg;
 use crate::role::Output;
-use crate::snapshot::{SnapshotEvent, SnapshotId, SnapshotPiece, SnapshotSource, SnapshotTask};
+use crate::slot::Slot;
+use crate::snapshot::{
+    SnapshotEvent, SnapshotId, SnapshotPiece, SnapshotSource, SnapshotTask, Unmendable,
+};
 use crate::state::{StateMachine, Unrestorable};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -24,6 +27,11 @@ impl<S: StateMachine> Learner<S> {
     /// Whether all that was replayed could be restored. If not, the learner is of no use.
     pub fn restored(&self) -> Result<(), Unrestorable> {
         self.unrestorable.clone().map_or(Ok(()), Err)
+    }
+
+    /// Why it can never be where the others are; none as a rule. It is asked after each step.
+    pub fn unmendable(&self) -> Option<Unmendable> {
+        self.unmendable
     }
 
     /// Hears what came of a task. Gives back whether the learner must now be made anew from its
@@ -64,21 +72,25 @@ impl<S: StateMachine> Learner<S> {
                     return true;
                 }
                 self.snapshots.transfer = None;
-                self.snapshots.written(now, id, self.fetch_patience());
+                self.snapshots.durable(now, id, self.fetch_patience());
             }
             SnapshotEvent::Unsound(id) => {
                 let transfer = &mut self.snapshots.transfer;
                 if transfer.as_ref().is_some_and(|transfer| transfer.is_of(id)) {
-                    *transfer = transfer.take().map(Transfer::anew);
+                    *transfer = transfer.take().map(|transfer| transfer.anew(now));
                 }
             }
         }
         false
     }
 
-    /// What it wants was forgotten by the acceptor at `node`: only a snapshot has it.
-    pub(super) fn need_snapshot(&mut self, node: NodeId) {
-        if self.snapshots.transfer.is_none() {
+    /// What it wants, below `trimmed`, was forgotten by the acceptor at `node`: only a snapshot has
+    /// it.
+    pub(super) fn need_snapshot(&mut self, node: NodeId, trimmed: Slot) {
+        if self.peers().is_empty() {
+            let applied_below = self.applied_below;
+            self.unmendable = Some(Unmendable::Forgotten { trimmed, applied_below });
+        } else if self.snapshots.transfer.is_none() {
             let first = self.peers().iter().position(|&peer| peer == node);
             self.snapshots.transfer = Some(Transfer::new(first.unwrap_or(0)));
         }
@@ -151,10 +163,10 @@ impl<S: StateMachine> Learner<S> {
         self.kept_at = Some(now);
         let Some(configuration) = &self.configuration else { return };
         let Some((below, log_time_ms)) = self.snapshots.covered() else { return };
-        let me = self.options.me.node;
+        let (me, cluster) = (self.options.me.node, configuration.cluster_id());
         for &MemberId { node, .. } in &configuration.acceptors {
             if node == me || !configuration.learners.iter().any(|feed| feed.learner == node) {
-                out.send(node, AcceptorMsg::Covered { below, log_time_ms });
+                out.send(node, AcceptorMsg::Covered { cluster, below, log_time_ms });
             }
         }
     }

@@ -15,8 +15,6 @@ use bytes::Bytes;
 #[derive(Debug)]
 pub(super) struct Snapshots {
     limits: Limits,
-    /// What is kept here was told: nothing is written, sent or fetched before.
-    is_open: bool,
     /// Bytes of entries that were applied since the last snapshot was begun.
     applied_bytes: u64,
     is_writing: bool,
@@ -25,7 +23,8 @@ pub(super) struct Snapshots {
     former: Option<Kept>,
     /// Acceptors may forget what is below: (slot, log time there). As a rule the `below` of the
     /// snapshot before the newest, so that a peer that is not far behind can still fetch entries.
-    covered: (Slot, u64),
+    /// None until it was told what is kept here: nothing is written, sent or fetched before.
+    covered: Option<(Slot, u64)>,
     /// Peers for whom bytes are being read.
     reading: BTreeSet<NodeId>,
     pub(super) transfer: Option<Transfer>,
@@ -54,12 +53,11 @@ impl Snapshots {
     pub(super) fn new(limits: Limits) -> Snapshots {
         Snapshots {
             limits,
-            is_open: false,
             applied_bytes: 0,
             is_writing: false,
             newest: None,
             former: None,
-            covered: (Slot::ZERO, 0),
+            covered: None,
             reading: BTreeSet::new(),
             transfer: None,
             tasks: Vec::new(),
@@ -68,10 +66,11 @@ impl Snapshots {
 
     /// After a start: this is on the disk.
     pub(super) fn found(&mut self, newest: Option<SnapshotId>, partial: Option<(SnapshotId, u64)>) {
-        self.is_open = true;
         self.newest = newest.map(Kept::new);
-        self.covered = newest.map_or((Slot::ZERO, 0), |id| (id.below, id.log_time_ms));
+        self.covered = Some(newest.map_or((Slot::ZERO, 0), |id| (id.below, id.log_time_ms)));
         self.transfer = partial.map(|(id, held)| Transfer::resumed(id, held));
+        let complete = partial.filter(|(id, held)| *held == id.bytes);
+        self.tasks.extend(complete.map(|(id, _)| SnapshotTask::Install { id }));
     }
 
     /// So many bytes more were applied.
@@ -83,7 +82,7 @@ impl Snapshots {
     pub(super) fn is_due(&self) -> bool {
         let last = self.newest.map_or(0, |kept| kept.id.bytes);
         let due = self.applied_bytes >= self.limits.snapshot_log_bytes.max(last);
-        self.is_open && !self.is_writing && due
+        self.covered.is_some() && !self.is_writing && due
     }
 
     /// Has a snapshot written.
@@ -91,14 +90,25 @@ impl Snapshots {
         self.is_writing = true;
         self.applied_bytes = 0;
         if planted!(CoveredBeforeDurable) {
-            self.covered = (source.below, source.log_time_ms);
+            self.covered = Some((source.below, source.log_time_ms));
         }
         self.tasks.push(SnapshotTask::Write(source));
     }
 
-    /// The snapshot is durable. The one before goes, unless a peer is fetching it.
+    /// The snapshot that was to be written is durable.
     pub(super) fn written(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
         self.is_writing = false;
+        self.durable(now, id, patience_us);
+    }
+
+    /// The snapshot is durable, wherever it came from. The one before goes, unless a peer is
+    /// fetching it.
+    pub(super) fn durable(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
+        if [self.newest, self.former].into_iter().flatten().any(|kept| kept.id == id) {
+            // Equal states have equal snapshots: one that came from a peer when its slots had been
+            // applied is written here once more, in the same file.
+            return;
+        }
         if id.below <= self.below() {
             // It came from a peer, too late to be of use.
             return self.tasks.push(SnapshotTask::Remove { id });
@@ -109,7 +119,7 @@ impl Snapshots {
         } else {
             self.tasks.push(SnapshotTask::Remove { id: before.id });
             if self.former.is_none() {
-                self.covered = (before.id.below, before.id.log_time_ms);
+                self.covered = Some((before.id.below, before.id.log_time_ms));
             }
         }
     }
@@ -127,7 +137,7 @@ impl Snapshots {
     /// Every slot below is on the own disk, and is not needed by a peer that fetches a snapshot;
     /// log time there. None: it is not known what is on the disk.
     pub(super) fn covered(&self) -> Option<(Slot, u64)> {
-        self.is_open.then_some(self.covered)
+        self.covered
     }
 
     /// Removes a former snapshot that no peer fetches any more.
@@ -137,7 +147,7 @@ impl Snapshots {
         {
             self.former = None;
             self.tasks.push(SnapshotTask::Remove { id: former.id });
-            self.covered = (former.id.below, former.id.log_time_ms);
+            self.covered = Some((former.id.below, former.id.log_time_ms));
         }
     }
 
@@ -161,7 +171,7 @@ impl Snapshots {
                     self.tasks.push(SnapshotTask::Read { id: kept.id, offset, bytes_max, to });
                 }
             }
-            _ if self.is_open => out.send(to, LearnerMsg::NoSnapshot { id }),
+            _ if self.covered.is_some() => out.send(to, LearnerMsg::NoSnapshot { id }),
             _ => {}
         }
     }

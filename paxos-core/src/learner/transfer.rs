@@ -9,8 +9,17 @@ use crate::snapshot::{SnapshotId, SnapshotPiece, SnapshotTask};
 use alloc::collections::BTreeSet;
 use bytes::Bytes;
 
-/// A transfer that gets nothing for this many times its patience begins with another snapshot.
+/// A transfer that gets nothing for this many questions begins with another snapshot.
 const ROUNDS_MAX: u32 = 20;
+
+/// The longest that a question waits for its answer: the patience at first, doubled so many times.
+const DOUBLINGS_MAX: u32 = 3;
+
+/// For so many bytes that came in vain, no more are asked for during an election timeout.
+const VAIN_BYTES: u64 = 1 << 20;
+
+/// The longest pause after a transfer that came to nothing, in election timeouts.
+const PAUSE_MAX: u64 = 256;
 
 /// Some bytes of a snapshot.
 pub(super) struct Part {
@@ -33,10 +42,21 @@ pub(super) struct Transfer {
     /// The peer that was asked, of several in turn.
     peer: usize,
     asked_at: Option<Now>,
+    /// Who was asked for these bytes. An answer that is late is as good as another: the name of the
+    /// snapshot has a checksum of all of it.
+    asked: BTreeSet<NodeId>,
     /// Who said that it does not have the snapshot.
     without: BTreeSet<NodeId>,
     /// Questions in a row that nobody answered.
     silences: u32,
+    /// How often the patience is doubled: once more for each question that nobody answers in time,
+    /// once less for bytes that come in time. A part may be large and its way slow, and to ask for
+    /// it again makes the way no faster.
+    doublings: u32,
+    /// Bytes of former transfers that could not be kept, or did not match their name.
+    vain_bytes: u64,
+    /// When the last of these was given up: there is a pause before the next.
+    failed_at: Option<Now>,
 }
 
 impl Transfer {
@@ -48,19 +68,28 @@ impl Transfer {
             storing: None,
             peer,
             asked_at: None,
+            asked: BTreeSet::new(),
             without: BTreeSet::new(),
             silences: 0,
+            doublings: 0,
+            vain_bytes: 0,
+            failed_at: None,
         }
     }
 
-    /// Bytes of this snapshot are here from an earlier life.
+    /// Bytes of this snapshot are here from an earlier life. Where these are all, they are still to
+    /// be installed.
     pub(super) fn resumed(id: SnapshotId, held: u64) -> Transfer {
-        Transfer { id: Some(id), held, ..Transfer::new(0) }
+        let storing = (held == id.bytes).then_some(held);
+        Transfer { id: Some(id), held, storing, ..Transfer::new(0) }
     }
 
-    /// Begins again, with another snapshot and another peer.
-    pub(super) fn anew(self) -> Transfer {
-        Transfer::new(self.peer.wrapping_add(1))
+    /// What came was of no use. Begins again after a pause, with another snapshot and another peer.
+    pub(super) fn anew(self, now: Now) -> Transfer {
+        let bytes = self.storing.unwrap_or(self.held);
+        let vain_bytes = self.vain_bytes.saturating_add(bytes);
+        let next = Transfer::new(self.peer.wrapping_add(1));
+        Transfer { vain_bytes, failed_at: Some(now), doublings: self.doublings, ..next }
     }
 
     /// Whether bytes of this snapshot are here.
@@ -74,7 +103,7 @@ impl Transfer {
     }
 
     /// Asks for the next bytes, unless a question is open; and asks another peer when it has been
-    /// open for too long.
+    /// open for too long, for which the patience counts.
     pub(super) fn tick(
         &mut self,
         now: Now,
@@ -82,6 +111,10 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
+        if self.failed_at.is_some_and(|at| now.since(at) < self.pause_us(patience_us)) {
+            return;
+        }
+        let patience_us = patience_us << self.doublings;
         let is_open = self.asked_at.is_some_and(|at| now.since(at) < patience_us);
         if self.storing.is_some() || is_open || peers.is_empty() {
             return;
@@ -89,8 +122,18 @@ impl Transfer {
         if self.asked_at.is_some() {
             self.peer = self.peer.wrapping_add(1);
             self.silences += 1;
+            self.doublings = (self.doublings + 1).min(DOUBLINGS_MAX);
         }
         self.ask(now, peers, out);
+    }
+
+    /// After a transfer that came to nothing. The file may be rotten at one peer, and then another
+    /// has it. But where the disk here is full, each attempt is in vain, and costs the links the
+    /// same again: the more came to nothing so far, the longer the pause. A small one is tried
+    /// again soon.
+    fn pause_us(&self, timeout_us: u64) -> u64 {
+        let vain = timeout_us.saturating_mul(self.vain_bytes / 1024) / (VAIN_BYTES / 1024);
+        vain.min(PAUSE_MAX * timeout_us)
     }
 
     /// A peer does not have it.
@@ -102,10 +145,13 @@ impl Transfer {
         peers: &[NodeId],
         out: &mut Output<SnapshotPiece>,
     ) {
-        if self.storing.is_some() || id != self.id || !self.has_asked(from, peers) {
+        if self.storing.is_some() || id != self.id || !self.asked.contains(&from) {
             return;
         }
         self.without.insert(from);
+        if peers.get(self.peer % peers.len().max(1)) != Some(&from) {
+            return;
+        }
         self.peer = self.peer.wrapping_add(1);
         // Where nobody has anything, the next round waits for its time.
         if self.id.is_some() || self.without.len() < peers.len() {
@@ -115,7 +161,8 @@ impl Transfer {
 
     /// Bytes have come, to a state that has every slot below `applied_below`. Gives back what is to
     /// be done with them. What does not fit, or does not help (invariant 10), is dropped; the next
-    /// question goes to another peer, when this one is overdue.
+    /// question goes to another peer, when this one is overdue. Bytes that fit may be from any peer
+    /// that was asked for them; that one is asked for the next.
     pub(super) fn part(
         &mut self,
         from: NodeId,
@@ -132,12 +179,18 @@ impl Transfer {
         let fits = !data.is_empty() && end.is_some_and(|end| end <= id.bytes);
         let is_newer = id.below > applied_below || planted!(SnapshotOverNewer);
         let helps = id.below <= Slot::MAX && is_newer;
-        if self.storing.is_some() || !self.has_asked(from, peers) || !is_next || !fits || !helps {
+        let was_asked = self.asked.contains(&from);
+        if self.storing.is_some() || !was_asked || !is_next || !fits || !helps {
             return None;
         }
         self.id = Some(id);
         self.storing = end;
+        self.peer = peers.iter().position(|&peer| peer == from).unwrap_or(self.peer);
+        if self.silences == 0 {
+            self.doublings = self.doublings.saturating_sub(1);
+        }
         self.silences = 0;
+        self.asked.clear();
         self.without.clear();
         Some(SnapshotTask::Store { id, offset, data })
     }
@@ -163,20 +216,18 @@ impl Transfer {
         None
     }
 
-    fn has_asked(&self, node: NodeId, peers: &[NodeId]) -> bool {
-        !peers.is_empty() && peers[self.peer % peers.len()] == node
-    }
-
     fn ask(&mut self, now: Now, peers: &[NodeId], out: &mut Output<SnapshotPiece>) {
         if peers.is_empty() {
             return;
         }
         if self.without.len() >= peers.len() || self.silences >= ROUNDS_MAX {
             // Nobody can finish it.
-            *self = Transfer::new(self.peer);
+            let Transfer { peer, doublings, vain_bytes, failed_at, .. } = *self;
+            *self = Transfer { doublings, vain_bytes, failed_at, ..Transfer::new(peer) };
         }
+        let peer = peers[self.peer % peers.len()];
         self.asked_at = Some(now);
-        let msg = LearnerMsg::FetchSnapshot { id: self.id, offset: self.held };
-        out.send(peers[self.peer % peers.len()], msg);
+        self.asked.insert(peer);
+        out.send(peer, LearnerMsg::FetchSnapshot { id: self.id, offset: self.held });
     }
 }

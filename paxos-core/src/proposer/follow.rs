@@ -17,7 +17,7 @@ pub(super) struct Follow {
     pub(super) configuration: Arc<Configuration>,
     leader: Option<Ballot>,
     patient_until: Now,
-    /// The own learner must have applied all below before a campaign makes sense.
+    /// The paired learner must have applied all below before a campaign makes sense.
     behind: Option<Slot>,
 }
 
@@ -43,7 +43,7 @@ impl Follow {
         Follow { configuration, leader: None, patient_until, behind: None }
     }
 
-    /// A campaign was won, and the own learner is too far behind to lead (R6): another should,
+    /// A campaign was won, and the paired learner is too far behind to lead (R6): another should,
     /// whose learner is not. If none does, this one tries again, at the latest when its learner is
     /// there.
     pub(super) fn behind(

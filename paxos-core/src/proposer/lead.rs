@@ -271,10 +271,12 @@ impl Lead {
             // Whoever outbid this leader does not lead, and the member waits for a ballot that it
             // may vote in: until then one failure less is survived. But the office is kept until a
             // phase-1 quorum consents: with flexible quorums there may be none, and yet one that
-            // goes on choosing.
+            // goes on choosing. Consents of different times make no quorum.
             match &mut self.poll {
-                Some(poll) => poll.tick(&self.configuration, common, now, out),
-                None => self.poll = Some(Poll::ask(&self.configuration, common, now, out)),
+                Some(poll) if !poll.is_stale(now, timeout) => {
+                    poll.tick(&self.configuration, common, now, out);
+                }
+                _ => self.poll = Some(Poll::ask(&self.configuration, common, now, out)),
             }
         }
         let heartbeat = common.options.timing.heartbeat_us();

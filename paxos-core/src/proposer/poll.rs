@@ -10,6 +10,7 @@ use crate::role::{NoRecord, Output};
 pub(super) struct Poll {
     attempt: u64,
     consents: AcceptorSet,
+    asked_at: Now,
     sent_at: Now,
 }
 
@@ -22,7 +23,7 @@ impl Poll {
         out: &mut Output<NoRecord>,
     ) -> Poll {
         common.attempts = common.attempts.wrapping_add(1);
-        let poll = Poll { attempt: common.attempts, consents: 0, sent_at: now };
+        let poll = Poll { attempt: common.attempts, consents: 0, asked_at: now, sent_at: now };
         poll.send(configuration, out);
         poll
     }
@@ -39,6 +40,11 @@ impl Poll {
         }
         self.consents |= bit;
         configuration.quorums.phase1(self.consents)
+    }
+
+    /// Whether it was begun too long ago: who consented at first may have died since.
+    pub(super) fn is_stale(&self, now: Now, timeout_us: u64) -> bool {
+        now.since(self.asked_at) >= timeout_us
     }
 
     /// Asks the acceptors again that have not consented.

@@ -11,6 +11,15 @@ use alloc::collections::BTreeMap;
 pub(super) struct Promises {
     by_acceptor: BTreeMap<AcceptorSet, Promise>,
     complete: AcceptorSet,
+    /// The highest `chosen_below` of the complete ones. The leader begins here or above, since it
+    /// adopts all that are complete, and proposes nothing below.
+    ///
+    /// So no promise need tell its votes below (invariant 5): what an acceptor holds as chosen is
+    /// chosen, and its log time is told with it (R18). An acceptor that missed one slot which
+    /// others have forgotten has votes without end above it, and none of them are needed. What an
+    /// incomplete promise says is chosen is chosen as well, but does not count here: the leader may
+    /// begin without it, and lower, where votes of others would then be missing.
+    floor: Slot,
 }
 
 /// One acceptor's promise, of which some parts may still be missing.
@@ -46,27 +55,41 @@ impl Promises {
         if self.complete & bit != 0 || part.chosen_below > Slot::MAX {
             return false;
         }
+        let floor = self.floor;
+        let before = self.by_acceptor.get(&bit).map(|promise| promise.wants(floor));
         let promise = self.by_acceptor.entry(bit).or_default();
-        let before = promise.wants();
         promise.trimmed = promise.trimmed.max(part.trimmed);
         promise.chosen_below = promise.chosen_below.max(part.chosen_below);
         promise.log_time_ms = promise.log_time_ms.max(part.log_time_ms);
         promise.votes.extend(part.votes.into_iter().filter(|(slot, _)| *slot < Slot::MAX));
         let spoken = promise.spoken.entry(part.from).or_insert(part.below);
         *spoken = spoken.zip(part.below).map(|(one, other)| one.max(other));
-        let wants = promise.wants();
-        if wants.is_none() || planted!(PartTakenForPromise) {
-            self.complete |= bit;
+        let wants = promise.wants(floor);
+        if wants.is_none() {
+            self.completed();
         }
-        wants != before
+        before != Some(wants)
     }
 
-    /// The first slot that the promise of this acceptor does not speak for.
+    /// A promise is complete. That may raise the floor, and so make others complete.
+    fn completed(&mut self) {
+        while let Some((bit, promise)) = self
+            .by_acceptor
+            .iter()
+            .find(|&(bit, promise)| self.complete & bit == 0 && promise.wants(self.floor).is_none())
+        {
+            self.complete |= bit;
+            self.floor = self.floor.max(promise.chosen_below);
+        }
+    }
+
+    /// The first slot that the promise of this acceptor must speak for, and does not.
     pub(super) fn wants(&self, bit: AcceptorSet) -> Slot {
-        self.by_acceptor.get(&bit).and_then(Promise::wants).unwrap_or_default()
+        let promise = self.by_acceptor.get(&bit);
+        promise.and_then(|promise| promise.wants(self.floor)).unwrap_or_default()
     }
 
-    /// The acceptors whose promise has all its parts (R6).
+    /// The acceptors whose promise has all its parts, from the floor on (R6).
     pub(super) fn complete(&self) -> AcceptorSet {
         self.complete
     }
@@ -99,15 +122,18 @@ impl Promises {
 }
 
 impl Promise {
-    /// The first slot from `chosen_below` on that no part speaks for; none: the promise is
-    /// complete.
+    /// The first slot from `chosen_below` and `floor` on that no part speaks for; none: the promise
+    /// is complete.
     ///
     /// Parts of several answers mix, since each `Prepare` gets one part (R6). That is sound: all of
     /// them were told under the promise of one ballot, in which nothing is proposed yet. Between
     /// two of them no vote can be added at all, and votes only go because they are chosen, which a
     /// later part says by a higher `chosen_below`.
-    fn wants(&self) -> Option<Slot> {
-        let mut next = self.chosen_below;
+    fn wants(&self, floor: Slot) -> Option<Slot> {
+        if planted!(PartTakenForPromise) && !self.spoken.is_empty() {
+            return None;
+        }
+        let mut next = self.chosen_below.max(floor);
         for (&from, &below) in &self.spoken {
             if from > next {
                 break;

@@ -11,7 +11,13 @@ use std::path::{Path, PathBuf};
 const COMING: &[&str] = &[];
 
 /// The documents whose every name is looked for. Others speak of what there is not, or not here.
-const EXACT: &[&str] = &["ARCHITECTURE.md", "docs/features.md", "docs/primer.md"];
+const EXACT: &[&str] = &[
+    "ARCHITECTURE.md",
+    "docs/features.md",
+    "docs/primer.md",
+    "docs/protocol.md",
+    "docs/wire-format.md",
+];
 
 /// A test, by its crate and the path that filters know it by.
 struct Test {
@@ -111,6 +117,8 @@ fn unknown(document: &Document, sources: &[Source], files: &[PathBuf]) -> Vec<St
         let known = match name {
             _ if COMING.contains(&name) => true,
             _ if name.contains(' ') || crates.contains(name) => true,
+            // A byte, as formats draw it.
+            _ if name.len() == 2 && u8::from_str_radix(name, 16).is_ok() => true,
             _ if is_path(name) => files.iter().any(|file| file.ends_with(name)),
             // Long names in a sentence with a crate are tests of that crate.
             _ if krate.is_some() && name.matches('_').count() >= 3 => {

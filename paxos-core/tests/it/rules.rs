@@ -21,4 +21,5 @@ pub mod reads;
 pub mod separate;
 pub mod snapshots;
 mod steady;
+mod transfers;
 pub mod votes;

@@ -46,6 +46,14 @@ impl Data {
     ) -> Result<Data, ServerError> {
         let roles = layout.roles(node);
         let mut disk = FileDisk::open(data_dir)?;
+        let snapshots_dir = data_dir.join(SNAPSHOTS);
+        let shelf = match roles.learner {
+            true => Some(FileDisk::open(snapshots_dir.clone())?),
+            false => None,
+        };
+        if let Some(shelf) = &shelf {
+            snapshots::refuse_stray(&disk, shelf)?;
+        }
         let (identity, log, lock) = match roles.acceptor {
             true => {
                 let log = Wal::open(disk, log_options(node, limits))?;
@@ -56,15 +64,8 @@ impl Data {
                 (identity, None, Some(disk))
             }
         };
-        let snapshots_dir = data_dir.join(SNAPSHOTS);
-        let snapshots = match roles.learner {
-            true => {
-                let others = layout.learners.iter().any(|feed| feed.learner != node);
-                let disk = FileDisk::open(snapshots_dir.clone())?;
-                Some(DiskSnapshots::open(disk, node, others)?)
-            }
-            false => None,
-        };
+        let others = layout.learners.iter().any(|feed| feed.learner != node);
+        let snapshots = shelf.map(|disk| DiskSnapshots::open(disk, node, others)).transpose()?;
         let counters = DataCounters {
             log: log.as_ref().map(Wal::counters).unwrap_or_default(),
             snapshots: snapshots.as_ref().map(DiskSnapshots::counters).unwrap_or_default(),

@@ -270,3 +270,30 @@ fn numbers_that_no_peer_believes_come_no_further_than_the_client_port() {
     }
     assert_eq!(cluster.run(&["put", "after", "it"]).code, 0);
 }
+
+/// R24: a data directory that was emptied but for its snapshots is no new one: they may be another
+/// cluster's.
+#[test]
+fn a_node_does_not_start_anew_beside_old_snapshots() {
+    let mut cluster = Processes::started(1);
+    assert_eq!(cluster.stop(1), Some(0));
+    let data_dir = cluster.data_dir(1);
+    let snapshot = data_dir
+        .join("snapshots")
+        .join(format!("{:016x}-{:016x}-{:016x}-{:08x}.snapshot", 3, 4, 5, 6));
+    std::fs::write(&snapshot, b"five!").unwrap();
+    for file in std::fs::read_dir(&data_dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        let run = paxos_kv(&cluster.serve_args(1, &data_dir));
+        assert_ne!(run.code, 0);
+        assert!(run.stderr.contains("remove the snapshots as well"), "{run:?}");
+    }
+    std::fs::remove_file(&snapshot).unwrap();
+    cluster.start(1);
+    until("it serves", || cluster.run(&["put", "k", "v"]).code == 0);
+}

@@ -18,14 +18,19 @@ fn node() -> Node {
 
 /// Node 1, by hand, let in by `node`.
 async fn enter(node: &Node) -> TcpStream {
+    let (mut stream, confirm) = knock(node, 11).await;
+    stream.write_all(&confirm).await.unwrap();
+    stream
+}
+
+/// Node 1, by hand, in this life: `node` would let it in. What it has still to say for that.
+async fn knock(node: &Node, life: u64) -> (TcpStream, Vec<u8>) {
     let mut stream = TcpStream::connect(node.bridge.local_addr()).await.unwrap();
     let (from, to) = (member(1), NodeId(2));
-    let hello = Note::Hello(Hello { cluster: None, layout: 9, from, life: 11, to, nonce: 5 });
+    let hello = Note::Hello(Hello { cluster: None, layout: 9, from, life, to, nonce: 5 });
     stream.write_all(&hello.encode().unwrap()).await.unwrap();
     let Note::Welcome(welcome) = note(&mut stream).await else { panic!("not let in") };
-    let confirm = Note::Confirm { echo: welcome.nonce };
-    stream.write_all(&confirm.encode().unwrap()).await.unwrap();
-    stream
+    (stream, Note::Confirm { echo: welcome.nonce }.encode().unwrap())
 }
 
 async fn note(stream: &mut TcpStream) -> Note {
@@ -90,6 +95,30 @@ async fn a_frame_that_claims_4_gib_ends_the_connection() {
     closed(stream).await;
     node.counted(Count::FramesGarbage, 1).await;
     still_serves(&mut node).await;
+}
+
+/// The last words of a handshake may be held up in the network, until the process that said them is
+/// gone, and the next one is let in: that one stays, and nothing of the first comes behind it.
+#[actix::test]
+async fn a_handshake_that_ends_late_cuts_no_newer_connection() {
+    let mut node = node();
+    let (mut first, confirm) = knock(&node, 11).await;
+    let (mut second, then) = knock(&node, 12).await;
+    second.write_all(&then).await.unwrap();
+    let mut frames = FrameWriter::new(4096);
+    frames.push(MAIL, &mail(2, prepare(2))).unwrap();
+    second.write_all(frames.bytes()).await.unwrap();
+    assert_eq!(node.mail.recv().await, Some((member(1), prepare(2).into())));
+
+    let mut late = FrameWriter::new(4096);
+    late.push(MAIL, &mail(2, prepare(1))).unwrap();
+    first.write_all(&[&confirm, late.bytes()].concat()).await.unwrap();
+    closed(first).await;
+    node.counted(Count::ConnectionsStale, 1).await;
+    let length = frames.len();
+    frames.push(MAIL, &mail(2, prepare(3))).unwrap();
+    second.write_all(&frames.bytes()[length..]).await.unwrap();
+    assert_eq!(node.mail.recv().await, Some((member(1), prepare(3).into())));
 }
 
 #[actix::test]

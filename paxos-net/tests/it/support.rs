@@ -79,7 +79,7 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Heartbeat { ballot, round: 4, chosen: SlotRange::default() },
         AcceptorMsg::Fetch { from: slot, role: RoleName::Acceptor },
         AcceptorMsg::Entries(entries.clone()),
-        AcceptorMsg::Covered { below: slot, log_time_ms: 3 },
+        AcceptorMsg::Covered { cluster: ClusterId(7), below: slot, log_time_ms: 3 },
     ];
     let proposer = [
         ProposerMsg::Roster(roster.clone()),

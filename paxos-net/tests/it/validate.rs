@@ -3,9 +3,9 @@
 use crate::support::{ballot, command, entry, samples, session, snapshot};
 use bytes::Bytes;
 use paxos_core::{
-    AcceptorMsg, Ballot, Body, ClientMsg, Command, CommandName, Entries, Entry, Feed, Kind, Layout,
-    LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId, SessionRules,
-    Slot, SlotRange, SnapshotId, Vote,
+    AcceptorMsg, Ballot, Body, ClientMsg, ClusterId, Command, CommandName, Entries, Entry, Feed,
+    Kind, Layout, LearnerMsg, NodeId, Packet, PromisePart, ProposerMsg, Reply, RoleName, SessionId,
+    SessionRules, Slot, SlotRange, SnapshotId, Vote,
 };
 use paxos_net::validate::{
     ITEMS_MAX, LOG_TIME_MS_MAX, RETRY_AFTER_MS_MAX, SEQUENCE_MAX, SNAPSHOT_BYTES_MAX, Unsound,
@@ -106,7 +106,8 @@ fn absurd_slots() {
     refused(ProposerMsg::Progress { life: 1, applied_below: FAR, log_time_ms, expiry_ms }, wrong);
     refused(LearnerMsg::Voted { slot: FAR, vote: Vote { ballot, entry: entry() } }, wrong);
     refused(LearnerMsg::ReadIndex { id, below: FAR }, wrong);
-    refused(AcceptorMsg::Covered { below: FAR, log_time_ms }, wrong);
+    let cluster = ClusterId(7);
+    refused(AcceptorMsg::Covered { cluster, below: FAR, log_time_ms }, wrong);
     let session = SessionId { slot: FAR, index: 0 };
     refused(ClientMsg::Registered { nonce: 0, session, rules: SessionRules::default() }, wrong);
     refused(ClientMsg::Reply { session, sequence: 0, reply: Reply::Expired }, wrong);
@@ -210,7 +211,8 @@ fn absurd_commands_and_times() {
         expiry_ms,
     };
     refused(progress(u64::MAX, None), wrong);
-    refused(AcceptorMsg::Covered { below: Slot(0), log_time_ms: u64::MAX }, wrong);
+    let (cluster, below) = (ClusterId(7), Slot(0));
+    refused(AcceptorMsg::Covered { cluster, below, log_time_ms: u64::MAX }, wrong);
     refused(progress(0, Some(u64::MAX)), wrong);
 }
 

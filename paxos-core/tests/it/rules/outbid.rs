@@ -114,3 +114,26 @@ fn r10_an_office_that_cannot_be_regained_is_kept() {
     assert!(ballot > lost);
     assert_eq!(office.acceptors[2].status().promised, ballot);
 }
+
+/// R10: consents that are older than an election timeout are not counted.
+///
+/// As above, 4 and 5 are down, and 1, 2 and 3 consent to a campaign. Then 3 dies, and later 4 comes
+/// back: four have consented, but never at one time, and 1, 2 and 4 would not be enough. The office
+/// is kept, in which 1 and 2 choose.
+#[test]
+fn r10_consents_do_not_add_up_over_time() {
+    let quorums = Quorums::sizes(5, 4, 2).unwrap();
+    let mut office = Office::new(Layout { quorums, ..layout(5) });
+    office.pass_ms(2000);
+    let first = office.proposer.status().ballot;
+    office.lose_a_ballot();
+    for (down, ms) in [(vec![4, 5], 5000), (vec![3, 4, 5], 700), (vec![3, 5], 10_000)] {
+        office.down = down;
+        assert_eq!(office.pass_ms(ms), [(StanceName::Lead, first)], "{:?}", office.down);
+    }
+    office.down = vec![5];
+    office.pass_ms(2000);
+    let ProposerStatus { stance, ballot, .. } = office.proposer.status();
+    assert_eq!(stance, StanceName::Lead);
+    assert!(ballot > first, "with 3 and 4 there is a quorum");
+}

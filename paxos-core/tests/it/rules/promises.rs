@@ -216,3 +216,86 @@ fn r06_a_proposer_far_behind_lets_others_lead_at_first() {
     assert!(at.since(came_near) <= 600_000, "it need not wait longer");
     assert_eq!(stance, StanceName::Lead);
 }
+
+/// R6: of a promise, only that is asked for which lies above what another one says is chosen: a
+/// leader begins there, and proposes nothing below.
+///
+/// Node 2 knows slots below 100 as chosen, and has forgotten those below 90. Node 3 missed slot 3,
+/// and has a vote at every slot above, of which one part has come. In the first schedule, node 2
+/// promises before it; in the second, after it, and node 3 has told its last part, too.
+#[test]
+fn r06_votes_below_what_is_chosen_are_not_asked_for() {
+    let b1 = ballot(1, 2);
+    let votes = |slots: &[u64]| slots.iter().map(|&slot| voted(b1, slot)).collect::<Vec<_>>();
+    let first = PromisePart {
+        chosen_below: Slot(3),
+        from: Slot(3),
+        below: Some(Slot(6)),
+        votes: votes(&[4, 5]),
+        ..nothing()
+    };
+    let last = |from, slots: &[u64]| {
+        let (from, votes) = (Slot(from), votes(slots));
+        PromisePart { from, below: None, votes, ..first.clone() }
+    };
+    let of_2 = PromisePart {
+        trimmed: Slot(90),
+        chosen_below: Slot(100),
+        log_time_ms: 7,
+        from: Slot(100),
+        ..nothing()
+    };
+    let chosen = Slot(100);
+
+    let mut p = proposer(options());
+    p.applied(95);
+    let b = p.campaign();
+    p.hear(2, promise(b, of_2.clone()));
+    let asked = AcceptorMsg::Prepare { ballot: b, from: chosen };
+    assert_eq!(p.hear(3, promise(b, first.clone())), mail(vec![(3, asked.clone().into())]));
+    let led = p.hear(3, promise(b, last(100, &[101])));
+    assert_eq!(p.role.status().stance, StanceName::Lead);
+    let expected = vec![(b, chosen, Entry::noop(7)), (b, Slot(101), entry(101))];
+    assert_eq!(proposals(&led), expected);
+
+    let mut p = proposer(options());
+    p.applied(95);
+    let b = p.campaign();
+    p.hear(3, promise(b, first.clone()));
+    p.hear(3, promise(b, last(80, &[90, 101])));
+    let led = p.hear(2, promise(b, of_2));
+    assert_eq!(p.role.status().stance, StanceName::Lead);
+    let proposed = proposals(&led);
+    assert_eq!(proposed.len(), 2, "none below 100: {proposed:?}");
+    assert_eq!(proposed[1], (b, Slot(101), entry(101)));
+}
+
+/// R6: what an incomplete promise says is chosen is no reason to leave out votes of others: the
+/// leader might begin without it, lower.
+///
+/// Node 2 says that slots below 100 are chosen, and tells one part of two. Nodes 1 and 3 make the
+/// quorum.
+#[test]
+fn r06_an_incomplete_promise_makes_no_other_one_complete() {
+    let b1 = ballot(1, 2);
+    let mut p = proposer(options());
+    p.applied(95);
+    let b = p.campaign();
+    let of_2 = PromisePart {
+        chosen_below: Slot(100),
+        from: Slot(100),
+        below: Some(Slot(101)),
+        ..nothing()
+    };
+    p.hear(2, promise(b, of_2));
+    let first = PromisePart { below: Some(Slot(6)), votes: vec![voted(b1, 4)], ..nothing() };
+    let asked = AcceptorMsg::Prepare { ballot: b, from: Slot(6) };
+    assert_eq!(p.hear(3, promise(b, first)), mail(vec![(3, asked.into())]));
+    let last = PromisePart { from: Slot(6), votes: vec![voted(b1, 7)], ..nothing() };
+    p.hear(3, promise(b, last));
+    let led = p.hear(1, promise(b, nothing()));
+    assert_eq!(p.role.status().stance, StanceName::Lead);
+    let proposed = proposals(&led);
+    assert_eq!(proposed[4], (b, Slot(4), entry(4)));
+    assert_eq!(proposed[7], (b, Slot(7), entry(7)));
+}

@@ -238,7 +238,8 @@ fn r04_a_learner_whose_feeder_is_silent_is_fed_by_another() {
 #[test]
 pub fn r26_an_acceptor_that_only_votes_waits_for_a_quorum_of_disks() {
     let mut a = voter(3);
-    let covered = |below| AcceptorMsg::Covered { below: Slot(below), log_time_ms: below };
+    let cluster = roster().cluster_id();
+    let covered = |below| AcceptorMsg::Covered { cluster, below: Slot(below), log_time_ms: below };
     let trimmed =
         |below| recorded(vec![Record::Trimmed { below: Slot(below), log_time_ms: below }], vec![]);
     assert_eq!(a.hear(6, covered(5)), silence(), "one disk is not enough");
@@ -261,7 +262,8 @@ fn r26_a_lone_learner_tells_every_voter_what_its_disk_has() {
     let found = SnapshotEvent::Found { newest: Some(newest), partial: None };
     assert!(!l.role.snapshot_event(l.now, found, &mut out));
     let out = l.pass_ms(TIMEOUT_MS);
-    let covered = AcceptorMsg::Covered { below: Slot(4), log_time_ms: 9 };
+    let cluster = roster().cluster_id();
+    let covered = AcceptorMsg::Covered { cluster, below: Slot(4), log_time_ms: 9 };
     let told = out.mail.iter().filter(|mail| mail.packet == covered.clone().into());
     assert_eq!(told.map(|mail| mail.to.0).collect::<Vec<_>>(), [1, 2, 3]);
 }

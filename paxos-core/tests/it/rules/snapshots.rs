@@ -6,74 +6,75 @@ use super::alone::*;
 use bytes::Bytes;
 use paxos_core::*;
 
-const TIMEOUT_MS: u64 = 300;
+pub const TIMEOUT_MS: u64 = 300;
 
-fn small() -> Limits {
+pub fn small() -> Limits {
     Limits { snapshot_log_bytes: 100, ..Limits::default() }
 }
 
-fn covered(below: u64) -> AcceptorMsg {
-    AcceptorMsg::Covered { below: Slot(below), log_time_ms: 7 * below }
+pub fn covered(below: u64) -> AcceptorMsg {
+    let cluster = roster(3).cluster_id();
+    AcceptorMsg::Covered { cluster, below: Slot(below), log_time_ms: 7 * below }
 }
 
 fn trimmed(below: u64) -> Record {
     Record::Trimmed { below: Slot(below), log_time_ms: 7 * below }
 }
 
-fn id(below: u64, bytes: u64) -> SnapshotId {
+pub fn id(below: u64, bytes: u64) -> SnapshotId {
     SnapshotId { below: Slot(below), log_time_ms: 7 * below, bytes, crc: below as u32 }
 }
 
-fn fetch(id: Option<SnapshotId>, offset: u64) -> Packet {
+pub fn fetch(id: Option<SnapshotId>, offset: u64) -> Packet {
     LearnerMsg::FetchSnapshot { id, offset }.into()
 }
 
-fn part(id: SnapshotId, offset: u64, data: &'static str) -> LearnerMsg {
+pub fn part(id: SnapshotId, offset: u64, data: &'static str) -> LearnerMsg {
     LearnerMsg::SnapshotPart { id, offset, data: Bytes::from_static(data.as_bytes()) }
 }
 
 /// What an acceptor says that has forgotten every slot below.
-fn forgotten(below: u64) -> LearnerMsg {
+pub fn forgotten(below: u64) -> LearnerMsg {
     let (entries, below) = (vec![], Slot(below));
     let entries = Entries { from: Slot(0), entries, chosen_below: below, trimmed: below };
     LearnerMsg::Entries(entries)
 }
 
 /// Entries of one command each from slot `from` on, as an acceptor holds them.
-fn entries(from: u64, below: u64) -> LearnerMsg {
+pub fn entries(from: u64, below: u64) -> LearnerMsg {
     let entries = (from..below).map(entry).collect();
     let (from, chosen_below) = (Slot(from), Slot(below));
     LearnerMsg::Entries(Entries { from, entries, chosen_below, trimmed: Slot(0) })
 }
 
 impl Alone<Learner<Journal>> {
-    fn event(&mut self, event: SnapshotEvent) -> (bool, Output<SnapshotPiece>) {
+    pub fn event(&mut self, event: SnapshotEvent) -> (bool, Output<SnapshotPiece>) {
         let mut out = Output::new();
         let anew = self.role.snapshot_event(self.now, event, &mut out);
         (anew, out)
     }
 
     /// What it wants done on its disk, in words.
-    fn tasks(&mut self) -> Vec<String> {
+    pub fn tasks(&mut self) -> Vec<String> {
         self.role.snapshot_tasks().iter().map(|task| format!("{task:?}")).collect()
     }
 
     /// Its disk has this, and the learner knows.
-    fn found(&mut self, newest: Option<SnapshotId>, partial: Option<(SnapshotId, u64)>) {
+    pub fn found(&mut self, newest: Option<SnapshotId>, partial: Option<(SnapshotId, u64)>) {
         let (anew, _) = self.event(SnapshotEvent::Found { newest, partial });
         assert!(!anew);
     }
 }
 
 /// A learner whose disk is empty.
-fn fresh(limits: Limits) -> Alone<Learner<Journal>> {
+pub fn fresh(limits: Limits) -> Alone<Learner<Journal>> {
     let mut l = learner(limits);
     l.found(None, None);
     l
 }
 
 /// What of an output is about snapshots.
-fn about_snapshots(out: Output<SnapshotPiece>) -> Vec<(u64, Packet)> {
+pub fn about_snapshots(out: Output<SnapshotPiece>) -> Vec<(u64, Packet)> {
     let is_about = |packet: &Packet| {
         matches!(
             packet,
@@ -191,9 +192,8 @@ fn r26_a_learner_covers_what_the_snapshot_before_the_last_has() {
     l.hear(1, entries(3, 6));
     assert_eq!(l.tasks(), [""; 0], "one at a time");
     let told = |below| mail(vec![(1, covered(below).into())]);
-    let nothing = AcceptorMsg::Covered { below: Slot(0), log_time_ms: 0 };
     let (_, first) = l.event(SnapshotEvent::Written(id(3, 50)));
-    assert_eq!(first, mail(vec![(1, nothing.into())]), "there is none before it");
+    assert_eq!(first, told(0), "there is none before it");
     l.hear(1, entries(6, 7));
     assert_eq!(l.tasks(), ["Write(SnapshotSource(below 7))"]);
     let (_, second) = l.event(SnapshotEvent::Written(id(7, 500)));
@@ -422,9 +422,8 @@ fn r06_a_snapshot_is_kept_for_as_long_as_a_peer_fetches_it() {
 
     l.hear(1, entries(3, 6));
     l.tasks();
-    let zero = AcceptorMsg::Covered { below: Slot(0), log_time_ms: 0 };
     let (_, out) = l.event(SnapshotEvent::Written(id(6, 50)));
-    assert_eq!(out, mail(vec![(1, zero.into())]), "the peer will want what comes after it");
+    assert_eq!(out, mail(vec![(1, covered(0).into())]), "the peer will want what comes after it");
     assert_eq!(l.tasks(), [""; 0], "it is kept");
     l.hear(2, ask(Some(old), 3));
     assert_eq!(l.tasks().len(), 1);
