@@ -12,6 +12,9 @@ use bytes::Bytes;
 /// A transfer that gets nothing for this many questions begins with another snapshot.
 const ROUNDS_MAX: u32 = 20;
 
+/// And where some peer has said that it has no such snapshot, for so many to each of the others.
+const FEW_ROUNDS: u32 = 3;
+
 /// The longest that a question waits for its answer: the patience at first, doubled so many times.
 const DOUBLINGS_MAX: u32 = 3;
 
@@ -216,12 +219,23 @@ impl Transfer {
         None
     }
 
+    /// Nobody can finish it: all say so, or those who do not have been asked often enough. One
+    /// peer's word counts: what it does not have any more the others forget too, as they write
+    /// snapshots of their own.
+    fn is_vain(&self, peers: &[NodeId]) -> bool {
+        let silent = peers.len().saturating_sub(self.without.len()) as u32;
+        let silences_max = match self.without.is_empty() {
+            true => ROUNDS_MAX,
+            false => FEW_ROUNDS * silent,
+        };
+        self.silences >= silences_max
+    }
+
     fn ask(&mut self, now: Now, peers: &[NodeId], out: &mut Output<SnapshotPiece>) {
         if peers.is_empty() {
             return;
         }
-        if self.without.len() >= peers.len() || self.silences >= ROUNDS_MAX {
-            // Nobody can finish it.
+        if self.is_vain(peers) {
             let Transfer { peer, doublings, vain_bytes, failed_at, .. } = *self;
             *self = Transfer { doublings, vain_bytes, failed_at, ..Transfer::new(peer) };
         }

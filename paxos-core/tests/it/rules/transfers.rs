@@ -58,6 +58,25 @@ fn r06_a_part_that_comes_late_is_taken() {
     assert_eq!(l.tasks(), [""; 0], "node 3 was not asked for these");
 }
 
+/// R6: what one peer has not any more, and the others do not speak of, is given up soon: the rest
+/// of it will never come, and a newer one is there.
+///
+/// The learner has some bytes of an old snapshot. Node 3 is dead.
+#[test]
+fn r06_an_old_transfer_is_given_up_although_a_peer_is_dead() {
+    let s = id(12, 6);
+    let mut l = fresh(Limits::default());
+    l.found(None, Some((s, 3)));
+    assert_eq!(about_snapshots(l.tick()), [(2, fetch(Some(s), 3))]);
+    let none = LearnerMsg::NoSnapshot { id: Some(s) };
+    for timeouts in [1, 2] {
+        l.hear(2, none.clone());
+        assert_eq!(about_snapshots(l.pass_ms(timeouts * TIMEOUT_MS)), [(2, fetch(Some(s), 3))]);
+    }
+    l.hear(2, none);
+    assert_eq!(about_snapshots(l.pass_ms(4 * TIMEOUT_MS)), [(2, fetch(None, 0))]);
+}
+
 /// R6: each question that nobody answers waits twice as long as the one before, up to a bound, and
 /// answers that come in time bring that down again: a link that is slow is not given the same part
 /// again and again.

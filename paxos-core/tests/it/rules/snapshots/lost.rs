@@ -22,6 +22,6 @@ fn a_snapshot_that_is_lost_is_written_anew() {
     l.event(SnapshotEvent::Written(id(3, 50)));
     assert_eq!((l.tasks(), l.role.status().snapshot_below), (vec![], Slot(3)), "it is kept");
     let out = l.pass_ms(TIMEOUT_MS);
-    let zero = AcceptorMsg::Covered { below: Slot(0), log_time_ms: 0 };
+    let zero = covered(0);
     assert!(out.mail.contains(&Outgoing { to: NodeId(1), packet: zero.into() }));
 }
