@@ -32,10 +32,22 @@ pub enum Planted {
     CoveredBeforeDurable = 31,
     /// A leader has under way whatever it has, and takes no vote for an answer.
     FlightUnbounded = 32,
+    /// A log is cut where it is damaged, whatever stands behind.
+    CorruptionTruncated = 37,
+    /// A sync that failed is tried again, and believed.
+    SyncFailureIgnored = 38,
+    /// A segment is written to before its name is durable.
+    DirectoryNotSynced = 39,
+    /// What a segment's file held in its former life counts.
+    StaleSegmentReused = 40,
+    /// The newest write is told to be durable when the one before it is.
+    CompletionOutOfOrder = 42,
+    /// A snapshot is told before its name is durable: bug 31 on the disk's side.
+    SnapshotToldBeforeSynced = 131,
 }
 
 impl Planted {
-    /// All of them.
+    /// Those of the rules: the simulation finds them.
     pub const ALL: [Planted; 13] = [
         Planted::ToldBeforeDurable,
         Planted::BallotReuse,
@@ -51,6 +63,16 @@ impl Planted {
         Planted::CoveredBeforeDurable,
         Planted::FlightUnbounded,
     ];
+
+    /// Those of logs and snapshots on disk: the crash states of `paxos-actors` find them.
+    pub const STORAGE: [Planted; 6] = [
+        Planted::CorruptionTruncated,
+        Planted::SyncFailureIgnored,
+        Planted::DirectoryNotSynced,
+        Planted::StaleSegmentReused,
+        Planted::CompletionOutOfOrder,
+        Planted::SnapshotToldBeforeSynced,
+    ];
 }
 
 static PLANTED: AtomicU32 = AtomicU32::new(0);
@@ -60,6 +82,7 @@ pub fn plant(bug: Option<Planted>) {
     PLANTED.store(bug.map_or(0, |bug| bug as u32), Ordering::SeqCst);
 }
 
-pub(crate) fn is_planted(bug: Planted) -> bool {
+/// Whether this bug is there. Code asks by its crate's macro `planted!`.
+pub fn is_planted(bug: Planted) -> bool {
     PLANTED.load(Ordering::Relaxed) == bug as u32
 }

@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
                 // calls durable.
                 Err(what) if self.held.end.is_some() => return Err((at, what)),
                 Err(_) if is_zero(&self.bytes[at as usize..]) => return Ok((slots, tail)),
-                Err(what) if Frame::synced_behind(self.bytes, at, self.place) > at => {
+                Err(what) if self.synced_behind(at) > at => {
                     return Err((at, what));
                 }
                 Err(_) => {
@@ -303,6 +303,13 @@ impl<'a> Walk<'a> {
             tail.proved = tail.proved.max(frame.synced);
         }
         Ok((slots, tail))
+    }
+
+    fn synced_behind(&self, at: u32) -> u32 {
+        match planted!(CorruptionTruncated) {
+            true => 0,
+            false => Frame::synced_behind(self.bytes, at, self.place),
+        }
     }
 
     fn next_frame(&self, at: u32) -> Result<(Frame, &'a [u8], u32), &'static str> {
