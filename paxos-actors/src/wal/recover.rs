@@ -67,14 +67,15 @@ impl Found {
             numbers = vec![1];
             Identity { member, is_new: true }
         };
+        // The last start may have ended before it synced what is seen now. Nothing may go for the
+        // sake of a segment whose name could still be lost.
+        disk.sync_directory()?;
         for leftover in [SPARE, IDENTITY_NEW] {
             if disk.list()?.iter().any(|name| name == leftover) {
                 disk.remove(leftover)?;
             }
         }
         let held = read_headers(disk.as_mut(), identity.member, &numbers)?;
-        // The last start may have ended before it synced what is seen now.
-        disk.sync_directory()?;
         let member = identity.member;
         let counters = Arc::default();
         Ok(Found { identity, parts: Parts { disk, member, segment_bytes, counters, held } })

@@ -89,6 +89,31 @@ fn states_recover_or_are_refused_by_name() {
     }
 }
 
+/// A process that ends between the naming of a segment and the sync of the directory leaves the next
+/// one with old segments to remove. If it did so at once, the disk might keep the removal, and lose
+/// the name of the segment that makes them needless.
+#[test]
+fn no_segment_goes_while_the_name_of_another_can_be_lost() {
+    let mut removals = 0;
+    for seed in 0..40 {
+        for recording in workloads::run("restarts", seed, None).recordings {
+            let mut is_lost_by_a_crash = false;
+            for op in recording.ops {
+                match op {
+                    Op::Rename { to, .. } if to.starts_with('0') => is_lost_by_a_crash = true,
+                    Op::SyncDirectory => is_lost_by_a_crash = false,
+                    Op::Remove { name } if name.starts_with('0') => {
+                        assert!(!is_lost_by_a_crash, "seed {seed}: {name} goes too early");
+                        removals += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(removals > 20, "only {removals} removals");
+}
+
 /// Each bug must be found, or the states are too few.
 ///
 /// `RUSTFLAGS="--cfg paxos_planted" CARGO_TARGET_DIR=target/planted cargo test -p paxos-actors
