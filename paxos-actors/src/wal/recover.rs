@@ -15,6 +15,9 @@ use paxos_core::{MemberId, Record, Slot, SlotRange};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// No log comes to have more records, and those of one segment may be added without overflow.
+const LSN_MAX: u64 = 1 << 60;
+
 /// A data directory whose identity and segment headers were found sound, and whose frames were not
 /// read yet.
 pub struct Found {
@@ -201,8 +204,8 @@ fn check_header(
     if header.number != number {
         return corrupt(path, "the header is another segment's");
     }
-    if header.first == 0 || header.first > number || !SEGMENT_BYTES.contains(&header.segment_bytes)
-    {
+    let has_place = (1..=number).contains(&header.first) && header.state.lsn <= LSN_MAX;
+    if !has_place || !SEGMENT_BYTES.contains(&header.segment_bytes) {
         return corrupt(path, "the header contradicts itself");
     }
     Ok((header, end))
