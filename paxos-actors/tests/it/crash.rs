@@ -89,9 +89,9 @@ fn states_recover_or_are_refused_by_name() {
     }
 }
 
-/// A process that ends between the naming of a segment and the sync of the directory leaves the next
-/// one with old segments to remove. If it did so at once, the disk might keep the removal, and lose
-/// the name of the segment that makes them needless.
+/// A process that ends between the naming of a segment and the sync of the directory leaves the
+/// next one with old segments to remove. If it did so at once, the disk might keep the removal, and
+/// lose the name of the segment that makes them needless.
 #[test]
 fn no_segment_goes_while_the_name_of_another_can_be_lost() {
     let mut removals = 0;

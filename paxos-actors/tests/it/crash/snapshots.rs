@@ -177,7 +177,7 @@ impl Subject for Snapshots {
         let was_set_aside = disk.names().iter().any(|name| name.ends_with(".damaged"));
         let verdict = match (proof, was_set_aside) {
             (Proof::Proved, false) => return Err("damage is not seen".to_owned()),
-            (Proof::Proved, true) if number < mark.told => Verdict::Refused,
+            (Proof::Proved, true) if number <= mark.begun => Verdict::Refused,
             (_, true) => return Err("set aside without need".to_owned()),
             (_, false) if number < mark.told || number > mark.begun => {
                 return Err(format!("snapshot {number} of {}..={}", mark.told, mark.begun));
