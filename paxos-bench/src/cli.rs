@@ -1,11 +1,14 @@
-//! The commands that put stores under load.
+//! The commands that put stores under strain.
 
+pub mod chaos;
 pub mod compare;
 pub mod load;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use paxos_bench::compare::in_path;
 use paxos_bench::load::{Drive, Load};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What to do to a store.
@@ -62,4 +65,17 @@ impl fmt::Display for Work {
             "{writes} % writes of {value_size} bytes, {keys} keys, {seconds} s after 1 s of warm-up"
         )
     }
+}
+
+/// The server of this store: the one that was named, else the one beside this program, else the one
+/// in `PATH`.
+fn our_server(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let beside = || {
+        let file = std::env::current_exe().ok()?.with_file_name("paxos-kv");
+        file.is_file().then_some(file)
+    };
+    let found = named.map(Path::to_owned).or_else(beside);
+    found
+        .or_else(|| in_path("paxos-kv"))
+        .context("there is no paxos-kv beside this program or in PATH: build it, or use --paxos-kv")
 }

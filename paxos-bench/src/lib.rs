@@ -2,11 +2,15 @@
 //!
 //! - [`check`]: is a recorded history linearizable? Our own checker, independent of the store: it
 //!   shares no type with it.
+//! - [`chaos`]: faults on purpose while clients call, and a judge afterwards.
 //! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
 //! - [`compare`]: the same load on this store and on another, in turn.
+//! - [`processes`]: servers as processes on loopback.
 //!
 //! Deliberately not here: anything that a node needs to run. Open `check.rs` first.
 
+pub mod chaos;
 pub mod check;
 pub mod compare;
 pub mod load;
+pub mod processes;

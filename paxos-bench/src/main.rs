@@ -24,6 +24,7 @@ enum Command {
     /// The same load on this store and on another, in turn, on one disk. Exit code 0: done; 1:
     /// failed, or below `--check`; 3: there is no other store here, so nothing was checked.
     Compare(cli::compare::Arguments),
+    Chaos(cli::chaos::Arguments),
     /// Is a recorded history linearizable? Exit code 0: yes; 1: no; 3: not judged in time.
     Check {
         /// The history.
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Load(arguments) => or_code(cli::load::run(&arguments), ExitCode::FAILURE),
         Command::Compare(arguments) => or_code(cli::compare::run(&arguments), ExitCode::FAILURE),
+        Command::Chaos(arguments) => or_code(cli::chaos::run(&arguments), ExitCode::from(USAGE)),
         Command::Check { file, format, limit_s } => {
             let limit = Duration::from_secs(limit_s);
             or_code(run_check(&file, format, limit), ExitCode::from(USAGE))

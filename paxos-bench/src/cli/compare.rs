@@ -1,8 +1,7 @@
 //! `paxos-bench compare`.
 
 use super::Work;
-use anyhow::Context;
-use paxos_bench::compare::{self, Comparison, Peer};
+use paxos_bench::compare::{Comparison, Peer};
 use paxos_bench::load::Drive;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +54,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     let loads = clients.iter().map(|&clients| arguments.work.load(clients.into()));
     let comparison = Comparison {
-        ours: our_server(arguments)?,
+        ours: super::our_server(arguments.paxos_kv.as_deref())?,
         peer,
         loads: loads.collect::<anyhow::Result<_>>()?,
         rounds: arguments.rounds.into(),
@@ -93,15 +92,4 @@ fn skip(arguments: &Arguments, missing: &str) -> ExitCode {
         Some(_) => ExitCode::from(SKIPPED),
         None => ExitCode::SUCCESS,
     }
-}
-
-fn our_server(arguments: &Arguments) -> anyhow::Result<PathBuf> {
-    let beside = || {
-        let file = std::env::current_exe().ok()?.with_file_name("paxos-kv");
-        file.is_file().then_some(file)
-    };
-    let found = arguments.paxos_kv.clone().or_else(beside);
-    found
-        .or_else(|| compare::in_path("paxos-kv"))
-        .context("there is no paxos-kv beside this program or in PATH: build it, or use --paxos-kv")
 }

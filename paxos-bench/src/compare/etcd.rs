@@ -5,7 +5,9 @@ use super::{CompareError, some};
 use crate::load::{self, Drive, Load, Report, Target};
 use bytes::Bytes;
 use etcd_client::{Client, KvClient};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 pub(super) const NAME: &str = "etcd";
 
@@ -22,7 +24,7 @@ pub(super) async fn turn(
     directory: &Path,
 ) -> Result<Report, CompareError> {
     let mut processes = Processes::new(NAME, directory)?;
-    let url = |address: String| format!("http://{address}");
+    let url = |address: SocketAddr| format!("http://{address}");
     let clients: Vec<_> = free_addresses(3)?.into_iter().map(url).collect();
     let peers: Vec<_> = free_addresses(3)?.into_iter().map(url).collect();
     let members: Vec<_> = (0..).zip(&peers).map(|(at, url)| format!("n{at}={url}")).collect();
@@ -38,7 +40,9 @@ pub(super) async fn turn(
             format!("--initial-cluster={}", members.join(",")),
             "--log-level=error".into(),
         ];
-        processes.start(binary, &arguments)?;
+        let mut command = Command::new(binary);
+        command.args(arguments);
+        processes.start(command)?;
     }
     let leader = processes.until_ready(async || leader(&clients).await).await?;
     let count = match load.drive {

@@ -3,7 +3,9 @@
 use super::processes::{Processes, free_addresses};
 use super::{CompareError, some};
 use crate::load::{self, Drive, Load, Report};
+use crate::processes::{Place, serve};
 use paxos_kv::KvClient;
+use std::net::SocketAddr;
 use std::path::Path;
 
 pub(super) const NAME: &str = "paxos-kv";
@@ -20,19 +22,13 @@ pub(super) async fn turn(
     let mut processes = Processes::new(NAME, directory)?;
     let (clients, peers) = (free_addresses(3)?, free_addresses(3)?);
     let members: Vec<_> = (1..).zip(&peers).map(|(id, at)| format!("{id}={at}")).collect();
-    for (at, (client, peer)) in clients.iter().zip(&peers).enumerate() {
-        let data_dir = processes.data_dir(at).display().to_string();
-        let arguments = [
-            "serve".into(),
-            format!("--id={}", at + 1),
-            format!("--data-dir={data_dir}"),
-            format!("--listen-client={client}"),
-            format!("--listen-peer={peer}"),
-            format!("--initial-cluster={}", members.join(",")),
-            "--log-level=warn".into(),
-        ];
-        processes.start(binary, &arguments)?;
+    for (at, (&client, &peer)) in clients.iter().zip(&peers).enumerate() {
+        let place = Place { id: at as u64 + 1, client, peer, data_dir: processes.data_dir(at) };
+        let mut command = serve(binary, &place, &members.join(","));
+        command.arg("--log-level=warn");
+        processes.start(command)?;
     }
+    let clients: Vec<_> = clients.iter().map(SocketAddr::to_string).collect();
     let count = match load.drive {
         Drive::Closed { clients } => clients.min(CONNECTIONS_MAX),
         Drive::Open { .. } => CONNECTIONS_MAX,

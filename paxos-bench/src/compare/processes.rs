@@ -1,11 +1,9 @@
-//! Servers as processes, on loopback, each with a directory of its own.
+//! The servers of one cluster, with a directory for their data.
 
 use super::CompareError;
-use std::fs::File;
-use std::io;
-use std::net::TcpListener;
+use crate::processes::{self, Process, last_lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -15,14 +13,14 @@ const READY: Duration = Duration::from_secs(30);
 
 const RETRY: Duration = Duration::from_millis(100);
 
-/// So many bytes of each log are shown when a cluster does not serve.
-const SAID_BYTES: usize = 1000;
+/// So many lines of each log are shown when a cluster does not serve.
+const SAID_LINES: usize = 10;
 
 /// The servers of one cluster. Dropped, they are killed, and their data is removed.
 #[derive(Debug)]
 pub(super) struct Processes {
     store: &'static str,
-    servers: Vec<Child>,
+    servers: Vec<Process>,
     directory: TempDir,
 }
 
@@ -40,17 +38,10 @@ impl Processes {
     }
 
     /// Starts a server. What it says goes to a file.
-    pub(super) fn start(
-        &mut self,
-        binary: &Path,
-        arguments: &[String],
-    ) -> Result<(), CompareError> {
-        let failed = |source| CompareError::Start { binary: binary.to_owned(), source };
-        let log = File::create(self.log(self.servers.len())).map_err(failed)?;
-        let and_log = log.try_clone().map_err(failed)?;
-        let mut command = Command::new(binary);
-        command.args(arguments).stdin(Stdio::null()).stdout(log).stderr(and_log);
-        self.servers.push(command.spawn().map_err(failed)?);
+    pub(super) fn start(&mut self, command: Command) -> Result<(), CompareError> {
+        let binary = PathBuf::from(command.get_program());
+        let started = Process::start(command, &self.log(self.servers.len()));
+        self.servers.push(started.map_err(|source| CompareError::Start { binary, source })?);
         Ok(())
     }
 
@@ -66,12 +57,8 @@ impl Processes {
                 Err(_) if Instant::now() < until => sleep(RETRY).await,
                 Err(reason) => {
                     let (store, seconds) = (self.store, READY.as_secs());
-                    return Err(CompareError::NotReady {
-                        store,
-                        seconds,
-                        reason,
-                        said: self.said(),
-                    });
+                    let said = self.said();
+                    return Err(CompareError::NotReady { store, seconds, reason, said });
                 }
             }
         }
@@ -82,30 +69,12 @@ impl Processes {
     }
 
     fn said(&self) -> String {
-        let last = |server| {
-            let log = std::fs::read(self.log(server)).unwrap_or_default();
-            let from = log.len().saturating_sub(SAID_BYTES);
-            String::from_utf8_lossy(&log[from..]).into_owned()
-        };
+        let last = |server| last_lines(&self.log(server), SAID_LINES);
         (0..self.servers.len()).map(last).collect::<Vec<_>>().join("\n")
     }
 }
 
-impl Drop for Processes {
-    fn drop(&mut self) {
-        for server in &mut self.servers {
-            // One that has ended already is what is wanted.
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-    }
-}
-
 /// Addresses on loopback that nobody listens on at this moment.
-pub(super) fn free_addresses(count: usize) -> Result<Vec<String>, CompareError> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0");
-    let bound = (0..count).map(bind).collect::<io::Result<Vec<_>>>();
-    let bound = bound.map_err(CompareError::Prepare)?;
-    let address = |listener: &TcpListener| Ok(listener.local_addr()?.to_string());
-    bound.iter().map(address).collect::<io::Result<_>>().map_err(CompareError::Prepare)
+pub(super) fn free_addresses(count: usize) -> Result<Vec<std::net::SocketAddr>, CompareError> {
+    processes::free_addresses(count).map_err(CompareError::Prepare)
 }

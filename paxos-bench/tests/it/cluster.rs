@@ -3,11 +3,12 @@
 pub use crate::observer::{PATIENCE, patient, wait_for};
 
 use crate::observer::Observer;
-use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use paxos_bench::processes::{self, Place, Process, free_addresses, last_lines};
+use std::fs;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use tempfile::TempDir;
@@ -35,12 +36,6 @@ pub fn program() -> &'static Path {
     })
 }
 
-/// Ports of loopback that nobody listened at a moment ago.
-pub fn free_ports(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap()).collect()
-}
-
 /// One node: its place on disk and in the net, and its process while it runs.
 #[derive(Debug)]
 pub struct Node {
@@ -51,7 +46,7 @@ pub struct Node {
     pub peer: SocketAddr,
     pub data_dir: PathBuf,
     pub log: PathBuf,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 /// A cluster whose processes end with it. When a test fails, the ends of their logs are shown.
@@ -97,7 +92,7 @@ impl Cluster {
     fn lay_out(parts: &[&'static str]) -> Cluster {
         let count = parts.len();
         let dir = TempDir::new().unwrap();
-        let ports = free_ports(2 * count);
+        let ports = free_addresses(2 * count).unwrap();
         let node = |at: usize| Node {
             id: at as u64 + 1,
             part: parts[at],
@@ -105,7 +100,7 @@ impl Cluster {
             peer: ports[2 * at + 1],
             data_dir: dir.path().join(format!("data-{}", at + 1)),
             log: dir.path().join(format!("log-{}", at + 1)),
-            child: None,
+            process: None,
         };
         Cluster { nodes: (0..count).map(node).collect(), observer: None, flags: &[], dir }
     }
@@ -123,34 +118,29 @@ impl Cluster {
             part => format!("{}/{part}={}", node.id, node.peer),
         };
         let members: Vec<_> = self.nodes.iter().map(member).collect();
-        let mut serve = Command::new(program());
-        serve.arg("serve").args(["--id", &node.id.to_string()]).arg("--data-dir");
-        serve.arg(data_dir).args(["--listen-client", &node.client.to_string()]);
-        serve.args(["--listen-peer", &node.peer.to_string()]);
-        serve.args(["--initial-cluster", &members.join(",")]).args(self.flags);
-        serve.stdin(Stdio::null());
+        let data_dir = data_dir.to_owned();
+        let place = Place { id: node.id, client: node.client, peer: node.peer, data_dir };
+        let mut serve = processes::serve(program(), &place, &members.join(","));
+        serve.args(self.flags).stdin(Stdio::null());
         serve
     }
 
     /// Starts a node that does not run; its log goes on where it ended.
     pub fn start_node(&mut self, at: usize) {
-        assert!(self.nodes[at].child.is_none(), "node {} runs", self.nodes[at].id);
-        let log = File::options().create(true).append(true).open(&self.nodes[at].log).unwrap();
-        let mut serve = self.serve(at);
-        serve.stdout(log.try_clone().unwrap()).stderr(log);
-        self.nodes[at].child = Some(serve.spawn().unwrap());
+        assert!(self.nodes[at].process.is_none(), "node {} runs", self.nodes[at].id);
+        let started = Process::start(self.serve(at), &self.nodes[at].log);
+        self.nodes[at].process = Some(started.unwrap());
     }
 
     /// The process of a node that runs.
     pub fn pid(&self, at: usize) -> u32 {
-        self.nodes[at].child.as_ref().expect("the node runs").id()
+        self.nodes[at].process.as_ref().expect("the node runs").pid()
     }
 
     /// Ends a node as `kill -9` does.
     pub fn kill_9(&mut self, at: usize) {
-        let mut child = self.nodes[at].child.take().expect("the node runs");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let mut process = self.nodes[at].process.take().expect("the node runs");
+        process.kill_9().unwrap();
     }
 
     /// What a node has logged.
@@ -169,19 +159,11 @@ impl Deref for Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for node in &mut self.nodes {
-            if let Some(mut child) = node.child.take() {
-                // It may have ended by itself; then there is nothing left to do.
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-        }
+        self.nodes.iter_mut().for_each(|node| node.process = None);
         if thread::panicking() {
-            for at in 0..self.nodes.len() {
-                let log = self.logged(at);
-                let lines: Vec<_> = log.lines().collect();
-                let end = lines[lines.len().saturating_sub(40)..].join("\n");
-                eprintln!("---- the end of the log of node {}\n{end}", self.nodes[at].id);
+            for node in &self.nodes {
+                let end = last_lines(&node.log, 40);
+                eprintln!("---- the end of the log of node {}\n{end}", node.id);
             }
             self.dir.disable_cleanup(true);
             eprintln!("---- kept: {}", self.dir.path().display());

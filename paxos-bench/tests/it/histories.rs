@@ -134,6 +134,7 @@ fn judge_all(folder: &Path) -> usize {
 fn our_own_histories_get_their_verdicts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
     assert_eq!(judge_all(&folder), 9);
+    the_command_agrees(&folder);
 }
 
 /// Of Jepsen and Porcupine. They are no part of this repository: they are looked for beside it, or
@@ -153,6 +154,30 @@ fn published_histories_get_their_published_verdicts() {
         return;
     }
     assert_eq!(judge_all(&folder), 26);
+    the_command_agrees(&folder);
+}
+
+/// The command says the same by its exit code, and never that it does not know.
+fn the_command_agrees(folder: &Path) {
+    let verdicts = std::fs::read_to_string(folder.join("verdicts.csv")).unwrap();
+    for line in verdicts.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [file, model, linearizable, _] = fields[..] else { panic!("{line}") };
+        let format = match model {
+            "cas-register" => "jepsen-etcd",
+            "kv-get-put-append-per-key" => "kv-edn",
+            _ => "json",
+        };
+        let path = folder.join(file);
+        let limit = LIMIT.as_secs().to_string();
+        let arguments = ["check", path.to_str().unwrap(), "--format", format, "--limit-s", &limit];
+        let (code, text) = exit_code(&arguments);
+        let wanted = if linearizable == "true" { 0 } else { 1 };
+        assert_eq!(code, Some(wanted), "{file}: {text}");
+        // Long values are shortened, and many operations are not shown: it fits a page.
+        assert!(text.lines().count() <= 40, "{file}:\n{text}");
+        assert_eq!(wanted == 1, text.contains("no order explains this"), "{file}:\n{text}");
+    }
 }
 
 type Kv = Recorder<KvInput, KvOutput>;

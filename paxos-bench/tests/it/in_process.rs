@@ -1,7 +1,7 @@
 //! A whole cluster in a thread of this process, whose nodes can be killed like processes.
 
-use crate::cluster::free_ports;
 use crate::observer::Observer;
+use paxos_bench::processes::free_addresses;
 use paxos_core::{NodeId, Timing};
 use paxos_kv::server::{LocalCluster, LocalOptions};
 use std::ops::Deref;
@@ -28,7 +28,7 @@ impl InProcess {
     /// Nodes with these roles, started, one of which leads.
     pub async fn start_with(parts: &[&str]) -> InProcess {
         let dir = TempDir::new().unwrap();
-        let listen_client = free_ports(parts.len());
+        let listen_client = free_addresses(parts.len()).unwrap();
         let endpoints = listen_client.iter().map(|address| address.to_string()).collect();
         let each = parts.iter().enumerate().filter(|(_, part)| !part.is_empty());
         let part = |(at, part): (usize, &&str)| (NodeId(at as u64 + 1), part.parse().unwrap());

@@ -1,6 +1,8 @@
 //! What the tools of this crate find, and what real processes of the store live through.
 
 mod bad_input;
+mod chaos;
+mod chaos_proxy;
 mod cluster;
 mod histories;
 mod in_process;

@@ -2,6 +2,7 @@
 
 mod documents;
 mod layout;
+mod properties;
 mod quorums;
 mod rules;
 mod scripts;

@@ -4,7 +4,7 @@
 //! is about what several roles do together, on a few nodes whose mail the test delivers, holds and
 //! loses by hand ([`bench`]).
 
-mod alone;
+pub mod alone;
 mod bench;
 
 mod chosen;
