@@ -53,6 +53,18 @@
 //! What is deliberately not here: rules of Paxos (`paxos-core` has them, and has no actors), and
 //! sockets (`paxos-net` brings mailboxes that lead to other processes, for the same table).
 
+/// Whether a bug was asked for: never, in a build that users get.
+#[cfg(feature = "actors")]
+macro_rules! planted {
+    ($bug:ident) => {{
+        #[cfg(paxos_planted)]
+        let planted = paxos_core::planted::is_planted(paxos_core::planted::Planted::$bug);
+        #[cfg(not(paxos_planted))]
+        let planted = false;
+        planted
+    }};
+}
+
 pub mod clock;
 #[cfg(feature = "actors")]
 pub mod cluster;

@@ -55,6 +55,16 @@ pub enum Planted {
     TrimmedUncovered = 30,
     /// A learner says that a snapshot covers slots before the snapshot is durable.
     CoveredBeforeDurable = 31,
+    /// A log is cut where it is damaged, whatever stands behind.
+    CorruptionTruncated = 37,
+    /// A sync that failed is tried again, and believed.
+    SyncFailureIgnored = 38,
+    /// A segment is written to before its name is durable.
+    DirectoryNotSynced = 39,
+    /// What a segment's file held in its former life counts.
+    StaleSegmentReused = 40,
+    /// The newest write is told to be durable when the one before it is.
+    CompletionOutOfOrder = 42,
     /// A leader that no quorum answers goes on.
     KeepsLeading = 46,
     /// An acceptor that hears a leader consents to a campaign.
@@ -73,11 +83,14 @@ pub enum Planted {
     CoveredByTooFew = 60,
     /// An acceptor votes below its promise (invariant 2).
     VoteBelowPromise = 61,
+    /// A snapshot is told before its name is durable: bug 31 on the disk's side.
+    SnapshotToldBeforeSynced = 131,
 }
 
 impl Planted {
-    /// All of them.
-    pub const ALL: [Planted; 33] = [
+    /// Those of the rules. Each is found by the test that is named for it, or by the simulation;
+    /// most by both.
+    pub const RULES: [Planted; 33] = [
         Planted::ToldBeforeDurable,
         Planted::VoteToldBeforeDurable,
         Planted::BallotReuse,
@@ -112,6 +125,21 @@ impl Planted {
         Planted::CoveredByTooFew,
         Planted::VoteBelowPromise,
     ];
+
+    /// Those of the rules that a simulated cluster hardly ever shows: a message must be late, of
+    /// the right ballot, and the only one that is missing. A named test shows each.
+    pub const RARE: [Planted; 3] =
+        [Planted::BallotsMixed, Planted::StalePromise, Planted::KeepsLeading];
+
+    /// Those of logs and snapshots on disk: the crash states of `paxos-actors` find them.
+    pub const STORAGE: [Planted; 6] = [
+        Planted::CorruptionTruncated,
+        Planted::SyncFailureIgnored,
+        Planted::DirectoryNotSynced,
+        Planted::StaleSegmentReused,
+        Planted::CompletionOutOfOrder,
+        Planted::SnapshotToldBeforeSynced,
+    ];
 }
 
 static PLANTED: AtomicU32 = AtomicU32::new(0);
@@ -121,6 +149,7 @@ pub fn plant(bug: Option<Planted>) {
     PLANTED.store(bug.map_or(0, |bug| bug as u32), Ordering::SeqCst);
 }
 
-pub(crate) fn is_planted(bug: Planted) -> bool {
+/// Whether this bug is there. Code asks by its crate's macro `planted!`.
+pub fn is_planted(bug: Planted) -> bool {
     PLANTED.load(Ordering::Relaxed) == bug as u32
 }

@@ -7,7 +7,8 @@
 //!
 //! Features, all on unless told otherwise: `client` is the library that programs use, and needs
 //! none of what a node is made of; `store` is the state that nodes replicate; `server` is the node;
-//! `cli` is the command, which needs all of them. Commands, queries and what is on the wire are there in any case.
+//! `cli` is the command, which needs all of them. Commands, queries and what is on the wire are
+//! there in any case.
 
 #[cfg(all(paxos_planted, feature = "server"))]
 compile_error!("a server is not built with bugs on purpose: leave out `--cfg paxos_planted`");

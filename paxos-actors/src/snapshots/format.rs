@@ -201,6 +201,9 @@ impl Reading<'_> {
         if length as usize > PIECE_BYTES_MAX {
             return Err(Bad::Damaged(offset, "a piece of absurd length"));
         }
+        if u64::from(length) > self.size - self.at {
+            return Err(Bad::Damaged(offset, "a piece that is longer than its file"));
+        }
         let piece = self.take(length as usize)?;
         if checksum(offset, length, &piece) != crc {
             return Err(Bad::Damaged(offset, "a piece does not match its checksum"));

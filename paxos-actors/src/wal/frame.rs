@@ -55,6 +55,7 @@ pub(crate) struct Frame {
 impl Place {
     pub fn new(cluster: ClusterId, member: MemberId, segment: u64) -> Place {
         let mut crc = crc32c(&cluster.0.to_le_bytes());
+        let segment = if planted!(StaleSegmentReused) { 0 } else { segment };
         for word in [member.node.0, member.incarnation.0, segment] {
             crc = crc32c_append(crc, &word.to_le_bytes());
         }

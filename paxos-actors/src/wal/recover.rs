@@ -15,6 +15,9 @@ use paxos_core::{MemberId, Record, Slot, SlotRange};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// No log comes to have more records, and those of one segment may be added without overflow.
+const LSN_MAX: u64 = 1 << 60;
+
 /// A data directory whose identity and segment headers were found sound, and whose frames were not
 /// read yet.
 pub struct Found {
@@ -67,14 +70,15 @@ impl Found {
             numbers = vec![1];
             Identity { member, is_new: true }
         };
+        // The last start may have ended before it synced what is seen now. Nothing may go for the
+        // sake of a segment whose name could still be lost.
+        disk.sync_directory()?;
         for leftover in [SPARE, IDENTITY_NEW] {
             if disk.list()?.iter().any(|name| name == leftover) {
                 disk.remove(leftover)?;
             }
         }
         let held = read_headers(disk.as_mut(), identity.member, &numbers)?;
-        // The last start may have ended before it synced what is seen now.
-        disk.sync_directory()?;
         let member = identity.member;
         let counters = Arc::default();
         Ok(Found { identity, parts: Parts { disk, member, segment_bytes, counters, held } })
@@ -200,8 +204,8 @@ fn check_header(
     if header.number != number {
         return corrupt(path, "the header is another segment's");
     }
-    if header.first == 0 || header.first > number || !SEGMENT_BYTES.contains(&header.segment_bytes)
-    {
+    let has_place = (1..=number).contains(&header.first) && header.state.lsn <= LSN_MAX;
+    if !has_place || !SEGMENT_BYTES.contains(&header.segment_bytes) {
         return corrupt(path, "the header contradicts itself");
     }
     Ok((header, end))
@@ -289,7 +293,7 @@ impl<'a> Walk<'a> {
                 // calls durable.
                 Err(what) if self.held.end.is_some() => return Err((at, what)),
                 Err(_) if is_zero(&self.bytes[at as usize..]) => return Ok((slots, tail)),
-                Err(what) if Frame::synced_behind(self.bytes, at, self.place) > at => {
+                Err(what) if self.synced_behind(at) > at => {
                     return Err((at, what));
                 }
                 Err(_) => {
@@ -303,6 +307,13 @@ impl<'a> Walk<'a> {
             tail.proved = tail.proved.max(frame.synced);
         }
         Ok((slots, tail))
+    }
+
+    fn synced_behind(&self, at: u32) -> u32 {
+        match planted!(CorruptionTruncated) {
+            true => 0,
+            false => Frame::synced_behind(self.bytes, at, self.place),
+        }
     }
 
     fn next_frame(&self, at: u32) -> Result<(Frame, &'a [u8], u32), &'static str> {

@@ -2,7 +2,7 @@
 
 use crate::codec;
 use crate::wal::counters::Counters;
-use crate::wal::disk::{Disk, DiskFile};
+use crate::wal::disk::{Disk, DiskError, DiskFile};
 use crate::wal::error::WalError;
 use crate::wal::frame::{self, Frame, Place};
 use crate::wal::header::{HEADER_BYTES_MAX, Header};
@@ -137,8 +137,13 @@ impl Segments {
     pub fn commit(&mut self) -> Result<u64, WalError> {
         self.seal();
         if !self.buffer.is_empty() {
+            if planted!(CompletionOutOfOrder) {
+                self.file.sync_data()?;
+            }
             self.file.write_at(self.end.into(), &self.buffer)?;
-            self.counters.timed(|| self.file.sync_data())?;
+            if !planted!(CompletionOutOfOrder) {
+                self.counters.timed(|| sync(self.file.as_mut()))?;
+            }
             self.counters.wrote(self.buffer.len());
             self.written = self.buffer.len();
             self.end += self.written as u32;
@@ -367,8 +372,17 @@ fn begin(disk: &mut dyn Disk, file: &mut dyn DiskFile, header: &Header) -> Resul
     file.write_at(0, &bytes)?;
     file.sync_data()?;
     disk.rename(SPARE, &segment_name(header.number))?;
-    disk.sync_directory()?;
+    if !planted!(DirectoryNotSynced) {
+        disk.sync_directory()?;
+    }
     Ok(bytes.len() as u32)
+}
+
+/// Makes a write durable. What fails is not tried again: the system may have dropped it, and would
+/// say that all is well.
+fn sync(file: &mut dyn DiskFile) -> Result<(), DiskError> {
+    let synced = file.sync_data();
+    if planted!(SyncFailureIgnored) && synced.is_err() { file.sync_data() } else { synced }
 }
 
 /// Writes zeros to `[from, upto)`, durably.

@@ -1,6 +1,7 @@
 //! Tests of the actors from outside.
 
 mod cluster;
+mod crash;
 mod golden;
 mod node;
 mod role_actor;

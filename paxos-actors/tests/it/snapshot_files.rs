@@ -234,6 +234,19 @@ fn a_damaged_snapshot_is_set_aside_where_another_can_be_had_and_else_the_node_st
 }
 
 #[test]
+fn a_length_that_is_damaged_is_reported_where_it_stands() {
+    let (disk, id) = disk_with_one();
+    // The length of the last frame, which has no piece.
+    let at = id.bytes as usize - 8;
+    flip(&disk, &file(id), at, 0);
+    let error = open(&disk, false).err().expect("a refusal");
+    assert!(
+        matches!(error, SnapshotError::Damaged { offset, .. } if offset == at as u64),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_older_snapshot_stands_in_for_a_damaged_one() {
     let (disk, id) = disk_with_one();
     let newer = written(&mut open(&disk, false).expect("sound").files, source(200, 2));

@@ -4,6 +4,7 @@ use crate::wal_support::{
     FIRST, SECOND, THIRD, ballot, flip, frames, open, open_with, options, refusal, roster, trimmed,
     voted, write_each,
 };
+use crc32c::{crc32c, crc32c_append};
 use paxos_actors::wal::{MemoryDisk, WalError, WalOptions};
 use paxos_core::{Incarnation, NodeId, Record};
 
@@ -146,6 +147,18 @@ fn a_segment_that_was_cut_short_halts() {
     let bytes = disk.contents(FIRST).expect("a segment");
     disk.put(FIRST, bytes[..2048].to_vec());
     assert!(matches!(refusal(&disk), WalError::Corrupt { offset: 2048, .. }));
+}
+
+#[test]
+fn a_header_with_an_absurd_count_of_records_is_refused() {
+    let disk = disk_with(&votes(0..1, 50));
+    let mut bytes = disk.contents(FIRST).expect("a segment");
+    bytes[72..80].copy_from_slice(&u64::MAX.to_le_bytes());
+    let header = frames(&bytes)[0];
+    let crc = crc32c_append(crc32c(&bytes[..12]), &bytes[16..header]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    disk.put(FIRST, bytes);
+    assert!(matches!(refusal(&disk), WalError::Corrupt { offset: 0, .. }));
 }
 
 #[test]

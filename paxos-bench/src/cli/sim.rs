@@ -29,9 +29,8 @@ pub struct Arguments {
     /// Fail where a kind of fault struck less often in all.
     #[arg(long, default_value_t = 0)]
     faults_min: u64,
-    /// Look for bugs that are planted on purpose: `all`, or the number of one. Builds anew, with the
-    /// bugs in it, into a directory of its own below `target`.
-    /// With `--seed`, runs that seed with the bug.
+    /// Look for bugs that are planted on purpose: `all`, or the number of one; with `--seed`, in
+    /// that seed only. Builds anew, with the bugs, into a directory of its own below `target`.
     #[arg(long, conflicts_with = "seeds")]
     planted: Option<String>,
     /// Measure instead how fast a cluster of three without faults is.

@@ -142,8 +142,8 @@ impl fmt::Display for Campaign {
         )?;
         writeln!(
             f,
-            "{} calls, {} answered, {} of unknown outcome; {} slots chosen; {} events; {} histories \
-             were judged by a search too",
+            "{} calls, {} answered, {} of unknown outcome; {} slots chosen; {} events; {} \
+             histories were judged by a search too",
             self.sum(|run| run.begun),
             self.sum(|run| run.done),
             self.sum(|run| run.unknown),

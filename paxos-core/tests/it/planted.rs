@@ -31,7 +31,8 @@ directed! {
     ReadUnconfirmed: rules::reads::r12_a_deposed_leader_answers_no_read,
     ReadJoinsSentRound: rules::reads::r12_a_read_does_not_join_a_round_under_way,
     SnapshotOverNewer: rules::snapshots::invariant_10_a_snapshot_never_replaces_newer_state,
-    SnapshotWithoutSessions: rules::snapshots::invariant_10_a_snapshot_carries_sessions_and_configuration,
+    SnapshotWithoutSessions:
+        rules::snapshots::invariant_10_a_snapshot_carries_sessions_and_configuration,
     TrimmedUncovered: rules::snapshots::r26_an_acceptor_waits_for_the_learner_beside_it,
     KeepsLeading: rules::leadership::r10_a_leader_without_a_quorum_steps_down_in_silence,
     PollIgnoresLeader: rules::elections::r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else,
