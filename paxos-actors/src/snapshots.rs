@@ -48,6 +48,7 @@ mod counters;
 mod error;
 mod files;
 mod format;
+mod incoming;
 mod name;
 mod thread;
 

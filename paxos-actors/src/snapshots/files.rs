@@ -5,6 +5,7 @@ mod sending;
 use crate::snapshots::counters::Counters;
 use crate::snapshots::error::SnapshotError;
 use crate::snapshots::format::{self, Bad, BadPiece, Encoder, VERSION};
+use crate::snapshots::incoming::Incoming;
 use crate::snapshots::name::{self, Kind, WRITING};
 use crate::wal::{Disk, DiskError, DiskFile};
 use bytes::Bytes;
@@ -39,13 +40,6 @@ pub struct SnapshotFiles {
     writing: Option<Writing>,
     /// Transfers that came damaged.
     damaged_here: u64,
-}
-
-/// A snapshot on its way here.
-struct Incoming {
-    id: SnapshotId,
-    file: Box<dyn DiskFile>,
-    held: u64,
 }
 
 /// A snapshot that is being written.
@@ -92,7 +86,7 @@ impl SnapshotFiles {
         if let Some(id) = incoming.pop_last() {
             let file = files.disk.open(&name::incoming(id))?;
             let held = file.size()?;
-            files.incoming = Some(Incoming { id, file, held });
+            files.incoming = Some(Incoming { id, file, held, inherited: held });
             if held == 0 || held > id.bytes {
                 files.abandon()?;
             }
@@ -253,7 +247,7 @@ impl SnapshotFiles {
         if offset == 0 {
             self.abandon()?;
             let file = self.disk.create(&name::incoming(id))?;
-            self.incoming = Some(Incoming { id, file, held: 0 });
+            self.incoming = Some(Incoming { id, file, held: 0, inherited: 0 });
         }
         match &mut self.incoming {
             Some(incoming) if incoming.id == id && incoming.held == offset => {
@@ -268,13 +262,10 @@ impl SnapshotFiles {
     fn install(&mut self, id: SnapshotId) -> Result<Vec<SnapshotEvent>, SnapshotError> {
         let name = name::incoming(id);
         let checked = match &mut self.incoming {
-            Some(incoming) if incoming.id == id => {
-                // What is read may be in a cache only.
-                match incoming.file.sync_data() {
-                    Ok(()) => self.check(&name, id, &mut |_, _| ()),
-                    Err(error) => Err(error.into()),
-                }
-            }
+            Some(incoming) if incoming.id == id => match incoming.sync() {
+                Ok(()) => self.check(&name, id, &mut |_, _| ()),
+                Err(error) => Err(error.into()),
+            },
             _ => return Ok(vec![self.unsound(id)?]),
         };
         match checked {

@@ -144,6 +144,27 @@ fn a_transfer_goes_on_where_it_was_when_the_process_ended() {
     assert!(steps > 6 && resumed > 2, "{steps} steps, resumed {resumed} times");
 }
 
+/// After a sync that failed, what it should have saved can be read, and no later sync saves it.
+#[test]
+fn bytes_whose_sync_failed_are_written_again_before_they_count() {
+    let (source, id) = disk_with_one();
+    let data = bytes(&source, id);
+    let disk = MemoryDisk::new();
+    let mut files = open(&disk, true).expect("an empty disk").files;
+    files.submit(SnapshotTask::Store { id, offset: 0, data }).expect("there is room");
+    disk.fail_syncs(true);
+    assert!(files.submit(SnapshotTask::Install { id }).is_err(), "the node ends");
+    disk.kill();
+    disk.fail_syncs(false);
+    let Opened { mut files, partial, .. } = open(&disk, true).expect("the disk works again");
+    assert_eq!(partial, Some((id, id.bytes)));
+    let events = files.submit(SnapshotTask::Install { id }).expect("it is installed");
+    assert_eq!(events, [SnapshotEvent::Installed(id)]);
+    disk.crash(None);
+    let opened = open(&disk, true).expect("what was told is there");
+    assert_eq!((opened.newest, opened.pieces), (Some(id), pieces(100, 10)));
+}
+
 #[test]
 fn what_a_crash_tore_or_a_peer_made_up_is_not_installed() {
     let (sender, id) = disk_with_one();

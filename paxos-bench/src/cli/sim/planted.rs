@@ -38,7 +38,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
     use paxos_core::planted::{Planted, plant};
     use std::time::Instant;
 
-    let bugs = match which {
+    let bugs: Vec<Planted> = match which {
         "all" => {
             let is_shown = |bug: &Planted| !Planted::RARE.contains(bug);
             Planted::RULES.into_iter().filter(is_shown).collect()
