@@ -18,6 +18,8 @@ mod documents {
     mod primer {}
     #[doc = include_str!("../../docs/protocol.md")]
     mod protocol {}
+    #[doc = include_str!("../../docs/testing.md")]
+    mod testing {}
     #[doc = include_str!("../../docs/wal-format.md")]
     mod wal_format {}
     #[doc = include_str!("../../docs/wire-format.md")]

@@ -128,8 +128,13 @@ impl Planted {
 
     /// Those of the rules that a simulated cluster hardly ever shows: a message must be late, of
     /// the right ballot, and the only one that is missing. A named test shows each.
-    pub const RARE: [Planted; 3] =
-        [Planted::BallotsMixed, Planted::StalePromise, Planted::KeepsLeading];
+    pub const RARE: [Planted; 5] = [
+        Planted::BallotsMixed,
+        Planted::StalePromise,
+        Planted::ReadJoinsSentRound,
+        Planted::KeepsLeading,
+        Planted::FlightUnbounded,
+    ];
 
     /// Those of logs and snapshots on disk: the crash states of `paxos-actors` find them.
     pub const STORAGE: [Planted; 6] = [

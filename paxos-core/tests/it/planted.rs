@@ -36,6 +36,7 @@ directed! {
     TrimmedUncovered: rules::snapshots::r26_an_acceptor_waits_for_the_learner_beside_it,
     KeepsLeading: rules::leadership::r10_a_leader_without_a_quorum_steps_down_in_silence,
     PollIgnoresLeader: rules::elections::r09_an_acceptor_that_hears_a_leader_welcomes_nobody_else,
+    FlightUnbounded: rules::large::bytes_under_way_are_bounded_by_what_comes_back_in_time,
     UnknownCalledNotApplied: tables::client::write_is_sent_again_elsewhere_until_its_time_is_up,
     FedOfAnotherBallot: rules::chosen::r04_a_vote_of_another_ballot_is_not_applied,
     PartTakenForPromise: rules::promises::r06_a_promise_counts_when_all_its_parts_are_there,

@@ -11,7 +11,7 @@ pub mod chosen;
 mod clients;
 pub mod elections;
 mod first_start;
-mod large;
+pub mod large;
 pub mod leadership;
 mod log_time;
 mod new_leader;

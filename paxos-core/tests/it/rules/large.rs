@@ -36,7 +36,7 @@ fn asked(out: &Output<NoRecord>) -> Vec<u64> {
 ///
 /// Forty commands of a mebibyte queue at a leader whose window is 64 slots.
 #[test]
-fn bytes_under_way_are_bounded_by_what_comes_back_in_time() {
+pub fn bytes_under_way_are_bounded_by_what_comes_back_in_time() {
     let layout = Layout { window: 64, ..layout(3) };
     let mut p = proposer(ProposerOptions { layout, ..options() });
     let (b, _) = p.lead(nothing(), nothing());
