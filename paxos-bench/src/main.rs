@@ -115,7 +115,8 @@ fn judge<M: Model>(
             ExitCode::FAILURE
         }
         Verdict::Unknown => {
-            println!("unknown: {size} were not judged within {} s", limit.as_secs());
+            let limit_s = limit.as_secs();
+            println!("unknown: {size} were not judged within {limit_s} s: give more by --limit-s");
             ExitCode::from(NOT_JUDGED)
         }
     })

@@ -50,9 +50,7 @@ pub fn trace(seed: u64) -> (String, Result<Report, Violation>) {
 
 /// A cluster without faults under a steady load, for a minute of virtual time: how fast it is.
 pub fn calm(nodes: u64) -> Result<Report, Violation> {
-    let mut rng = Rng::new(nodes);
-    let setup = Setup::calm(nodes, &mut rng);
-    finish(World::new(nodes, setup, rng, false), nodes).1
+    finish(World::new(nodes, Setup::calm(nodes), Rng::new(nodes), false), nodes).1
 }
 
 fn run_traced(seed: u64, traced: bool) -> (String, Result<Report, Violation>) {

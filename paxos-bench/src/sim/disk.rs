@@ -27,8 +27,8 @@ struct Past {
     writes: VecDeque<Write>,
     files: BTreeMap<String, u64>,
     next_file: u64,
-    /// How many syncs there were.
-    syncs: u64,
+    /// How many writes there were.
+    count: u64,
 }
 
 #[derive(Debug)]
@@ -37,8 +37,10 @@ struct Write {
     offset: u64,
     before: Vec<u8>,
     after: Vec<u8>,
-    /// The first sync after it.
-    sync: u64,
+    /// Its place among all writes.
+    number: u64,
+    /// How many writes there were when it was durable; none: it is not.
+    durable_at: Option<u64>,
 }
 
 /// How durable bytes are spoilt.
@@ -69,6 +71,7 @@ impl SimDisk {
         let mut past = self.past();
         let present = self.memory.names();
         past.files.retain(|name, _| present.contains(name));
+        past.writes.retain(|write| write.durable_at.is_some());
     }
 
     /// Does what it is asked again, and has room.
@@ -94,9 +97,11 @@ impl SimDisk {
             let is_named = name(write).is_some_and(|(name, _)| !name.starts_with("spare"));
             is_named && write.after.iter().any(|&byte| byte != 0)
         };
-        let last = past.writes.iter().filter(says).rfind(|write| write.sync < past.syncs);
+        let last = past.writes.iter().filter(says).rfind(|write| write.durable_at.is_some());
         let Some(last) = last else { return false };
-        let is_proved = |write: &&Write| write.sync < last.sync && says(write);
+        // It was durable when the last one was made, which says so.
+        let is_proved =
+            |write: &&Write| write.durable_at.is_some_and(|at| at <= last.number) && says(write);
         let proved: Vec<(&String, &Write)> = past
             .writes
             .iter()
@@ -247,14 +252,20 @@ impl DiskFile for SimFile {
         if past.writes.len() == WRITES_MAX {
             past.writes.pop_front();
         }
-        let (file, sync, after) = (self.number, past.syncs, bytes.to_vec());
-        past.writes.push_back(Write { file, offset, before, after, sync });
+        let (file, number, after) = (self.number, past.count, bytes.to_vec());
+        past.count += 1;
+        past.writes.push_back(Write { file, offset, before, after, number, durable_at: None });
         Ok(())
     }
 
     fn sync_data(&mut self) -> Result<(), DiskError> {
         self.file.sync_data()?;
-        self.disk.past().syncs += 1;
+        let mut past = self.disk.past();
+        let count = past.count;
+        let written = past.writes.iter_mut().filter(|write| write.file == self.number);
+        for write in written.filter(|write| write.durable_at.is_none()) {
+            write.durable_at = Some(count);
+        }
         Ok(())
     }
 }

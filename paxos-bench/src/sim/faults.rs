@@ -61,7 +61,7 @@ faults! {
     Chain,
     /// The leader reaches one of a connected majority only.
     StaleLeader,
-    /// Nodes go away one by one, and come back one by one in another order.
+    /// Some nodes go away, and come back one by one.
     Swizzle,
     /// Messages are lost.
     Loss,
@@ -141,10 +141,7 @@ pub(super) fn strike(world: &mut World) {
         | FaultKind::LostWrite
         | FaultKind::Misdirected
         | FaultKind::SnapshotRot => strike_disk(world, kind, victim),
-        _ => {
-            strike_network(world, kind, victim);
-            true
-        }
+        _ => strike_network(world, kind, victim),
     };
     if fired {
         *world.faults.entry(kind).or_insert(0) += 1;
@@ -182,7 +179,13 @@ fn strike_time(world: &mut World, kind: FaultKind, victim: usize) {
 fn strike_disk(world: &mut World, kind: FaultKind, victim: usize) -> bool {
     let on_log = world.rng.between(0, 2) == 0;
     let node = &world.nodes[victim];
-    let disk = if on_log { node.log_disk.clone() } else { node.snapshot_disk.clone() };
+    let roles = world.setup.layout.roles(node.me.node);
+    let disk = match (on_log, roles.acceptor, roles.learner) {
+        (true, true, _) => node.log_disk.clone(),
+        (false, _, true) => node.snapshot_disk.clone(),
+        // Nothing is kept there.
+        _ => return false,
+    };
     let damage = match kind {
         FaultKind::BitFlip => Damage::Flip,
         FaultKind::LostWrite => Damage::Lost,
@@ -208,7 +211,8 @@ fn strike_disk(world: &mut World, kind: FaultKind, victim: usize) -> bool {
     world.spoil_log(victim, damage)
 }
 
-fn strike_network(world: &mut World, kind: FaultKind, victim: usize) {
+/// Says whether something is now wrong that was not before.
+fn strike_network(world: &mut World, kind: FaultKind, victim: usize) -> bool {
     let n = world.nodes.len();
     let half = world.rng.next_u64();
     let other = world.rng.between(0, n as u64) as usize;
@@ -220,40 +224,49 @@ fn strike_network(world: &mut World, kind: FaultKind, victim: usize) {
         FaultKind::Reordering => world.network.straggling = world.rng.between(10, 300),
         FaultKind::Delay => world.network.delay_us = world.rng.between(0, timeout / 3),
         FaultKind::Narrow => {
-            world.network.rate = [40, 80, 160, 320].get(world.rng.between(0, 5) as usize).copied();
+            // A promise must pass a link in an election timeout, whatever that is.
+            let rate = [40, 80, 160, 320][world.rng.between(0, 4) as usize];
+            world.network.rate = Some(rate * 300_000 / timeout);
         }
         FaultKind::Clog => {
             let until = now + world.rng.between(10_000, 4 * timeout);
             let links = pairs(n).filter(|&(i, j)| half >> ((i * 7 + j) % 64) & 1 == 0);
             world.network.clogged_until = links.map(|(i, j)| ((id(i), id(j)), until)).collect();
+            return !world.network.clogged_until.is_empty();
         }
         FaultKind::Swizzle => {
             for i in (0..n).filter(|i| half >> i & 1 == 0) {
                 let until = now + world.rng.between(10_000, 6 * timeout);
                 world.network.away_until.insert(id(i), until);
             }
+            return !world.network.away_until.is_empty();
         }
-        FaultKind::Isolate => cut(world, |i, j| (i == victim) != (j == victim)),
-        FaultKind::Halves => cut(world, |i, j| half >> i & 1 != half >> j & 1),
+        FaultKind::Isolate => return cut(world, |i, j| (i == victim) != (j == victim)),
+        FaultKind::Halves => return cut(world, |i, j| half >> i & 1 != half >> j & 1),
         FaultKind::Bridge => {
-            cut(world, |i, j| i != victim && j != victim && half >> i & 1 != half >> j & 1);
+            let differ = |i: usize, j: usize| half >> i & 1 != half >> j & 1;
+            return cut(world, |i, j| i != victim && j != victim && differ(i, j));
         }
-        FaultKind::OneWay => cut(world, |i, j| i == victim && j == other),
-        FaultKind::HalfDeaf if half & 1 == 0 => cut(world, |i, _| i == victim),
-        FaultKind::HalfDeaf => cut(world, |_, j| j == victim),
-        FaultKind::Mesh => cut(world, |i, j| i != j && half >> ((i * 5 + j) % 64) & 3 == 0),
-        FaultKind::Chain => cut(world, |i, j| i.abs_diff(j) > 1),
-        FaultKind::Star => shape(world, Shape::Star, victim),
-        FaultKind::Constrained => shape(world, Shape::Constrained, victim),
-        _ => shape(world, Shape::Bridge, victim),
+        FaultKind::OneWay => return cut(world, |i, j| i == victim && j == other),
+        FaultKind::HalfDeaf if half & 1 == 0 => return cut(world, |i, _| i == victim),
+        FaultKind::HalfDeaf => return cut(world, |_, j| j == victim),
+        FaultKind::Mesh => return cut(world, |i, j| half >> ((i * 5 + j) % 64) & 3 == 0),
+        FaultKind::Chain => return cut(world, |i, j| i.abs_diff(j) > 1),
+        FaultKind::Star => return shape(world, Shape::Star, victim),
+        FaultKind::Constrained => return shape(world, Shape::Constrained, victim),
+        _ => return shape(world, Shape::StaleLeader, victim),
     }
+    true
 }
 
-fn shape(world: &mut World, shape: Shape, middle: usize) {
+/// Says whether there are enough nodes for it to cut anything.
+fn shape(world: &mut World, shape: Shape, middle: usize) -> bool {
     let nodes: BTreeSet<NodeId> = world.nodes.iter().map(|node| node.me.node).collect();
     let leader = world.leader().unwrap_or(nodes.len() - 1 - middle);
     let middle = if leader == middle { (middle + 1) % nodes.len() } else { middle };
+    let before = world.network.cut.len();
     world.network.shape(shape, &nodes, id(leader), id(middle));
+    world.network.cut.len() > before
 }
 
 /// Ends all faults, but those that the ending keeps and links that are narrow; who is down, and not
@@ -317,7 +330,9 @@ fn pairs(n: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..n).flat_map(move |i| (0..n).map(move |j| (i, j)))
 }
 
-fn cut(world: &mut World, is_cut: impl Fn(usize, usize) -> bool) {
+fn cut(world: &mut World, is_cut: impl Fn(usize, usize) -> bool) -> bool {
+    let before = world.network.cut.len();
     let links = pairs(world.nodes.len()).filter(|&(i, j)| i != j && is_cut(i, j));
     world.network.cut.extend(links.map(|(i, j)| (id(i), id(j))));
+    world.network.cut.len() > before
 }

@@ -68,7 +68,7 @@ impl Network {
                 self.keep(nodes, |a, b| near(middle)(a, b) && a != leader && b != leader);
                 nodes.iter().copied().filter(|&node| node != leader).collect()
             }
-            Shape::Bridge => {
+            Shape::StaleLeader => {
                 let able: BTreeSet<NodeId> = others.by_ref().take(2).chain([middle]).collect();
                 let inside = |a, b| able.contains(&a) && able.contains(&b);
                 let across = |a, b| (a == leader && b == middle) || (a == middle && b == leader);

@@ -90,14 +90,20 @@ impl Witness {
             model.apply(command);
         }
         let mut begun = BTreeSet::new();
+        let mut told = BTreeSet::new();
         let mut deletes: BTreeMap<&Bytes, u64> = BTreeMap::new();
         for call in calls {
             match &call.op {
                 Some(Op::Put { value, .. } | Op::Cas { value, .. }) => drop(begun.insert(value)),
+                Some(Op::Delete { .. }) if matches!(call.answer, Some((_, Answer::NotApplied))) => {
+                }
                 Some(Op::Delete { key }) => *deletes.entry(key).or_default() += 1,
                 None => {}
             }
             model.explain(call);
+            if let Some((_, answer)) = call.answer.as_ref().filter(|(_, a)| a.is_change()) {
+                assert!(told.insert(answer.revision()), "{call:?} and another made one revision");
+            }
         }
         let unasked = model.answers.keys().find(|value| !begun.contains(value));
         assert!(unasked.is_none(), "{unasked:?} was applied, and nobody asked for it");

@@ -77,7 +77,7 @@ fn run(kinds: &[Kind], reads_stale: bool, seed: u64, directory: PathBuf) -> Repo
 }
 
 #[test]
-fn actors_live_through_every_fault() {
+fn actors_live_through_faults() {
     let directory = TempDir::new().unwrap();
     let report = run(Kind::ACTORS, false, 11, directory.path().to_owned());
     assert!(report.passed(), "{report}");

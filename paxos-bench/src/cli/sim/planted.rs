@@ -48,7 +48,8 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
             Planted::RULES.into_iter().filter(|&bug| bug as u32 == number).collect()
         }
     };
-    ensure!(!bugs.is_empty(), "there is no bug {which}");
+    ensure!(!bugs.is_empty(), "there is no bug {which} that clusters could show: see `planted.rs`");
+    ensure!(asked.seed.is_none() || bugs.len() == 1, "give the number of one bug beside --seed");
     if let Some(seed) = asked.seed {
         plant(bugs.first().copied());
         return super::one(seed, asked.trace);

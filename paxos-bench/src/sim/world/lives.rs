@@ -18,8 +18,11 @@ impl World {
         for record in records {
             if let Record::Trimmed { below, .. } = record {
                 let learners = layout.learners.iter().map(|feed| feed.learner);
-                let covers =
-                    |learner: &NodeId| self.nodes[learner.0 as usize - 1].snapshot_below >= *below;
+                // One that has lost a snapshot had it when it said so.
+                let covers = |learner: &NodeId| {
+                    let node = &self.nodes[learner.0 as usize - 1];
+                    node.snapshot_below >= *below || node.is_rotten
+                };
                 let covering = learners.filter(covers).collect();
                 self.observer.r26_trimmed_is_covered(node, *below, &covering, layout);
             }
