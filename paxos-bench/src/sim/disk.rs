@@ -43,6 +43,15 @@ struct Write {
     durable_at: Option<u64>,
 }
 
+impl Write {
+    /// Whether it is the later one, and in the same place: segments are used again.
+    fn covers_part_of(&self, other: &Write) -> bool {
+        let end = |write: &Write| write.offset + write.after.len() as u64;
+        let meets = self.offset < end(other) && other.offset < end(self);
+        self.file == other.file && self.number > other.number && meets
+    }
+}
+
 /// How durable bytes are spoilt.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Damage {
@@ -106,6 +115,7 @@ impl SimDisk {
             .writes
             .iter()
             .filter(is_proved)
+            .filter(|write| !past.writes.iter().any(|later| later.covers_part_of(write)))
             .filter_map(|write| Some((name(write)?.0, write)))
             .collect();
         if proved.is_empty() {
