@@ -7,7 +7,7 @@ use std::process::Command;
 const SEEDS: u64 = 40;
 
 /// Seeds whose traces are compared with themselves.
-const DOUBLE_RUNS: u64 = 10;
+const DOUBLE_RUNS: u64 = 50;
 
 #[test]
 fn some_seeds_violate_nothing() {
