@@ -19,10 +19,11 @@ use super::report::Report;
 use super::tally::Tally;
 use super::work::{Work, Working};
 use super::{Options, verdict};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use paxos_core::rng::mix;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -76,7 +77,10 @@ pub fn run(options: &Options, runs: u64, mut tell: impl FnMut(&str)) -> anyhow::
             let (news, path) = (news.clone(), kept.path().to_owned());
             std::thread::spawn(move || {
                 let tell = |what: String| drop(news.send(News::Said(what)));
-                let found = actix_rt::System::new().block_on(one(&options, &path, tell));
+                let run = || actix_rt::System::new().block_on(one(&options, &path, tell));
+                // Its hook has said what the panic was.
+                let found = catch_unwind(AssertUnwindSafe(run))
+                    .unwrap_or_else(|_| Err(anyhow!("the run of seed {seed} panicked")));
                 // Whoever started this waits for it.
                 let _ = news.send(News::Ended(Box::new(found)));
             });
@@ -84,7 +88,8 @@ pub fn run(options: &Options, runs: u64, mut tell: impl FnMut(&str)) -> anyhow::
     };
     (0..RUNS_AT_A_TIME).for_each(|_| start());
     while report.runs < runs {
-        match told.recv().context("a run has ended without a word")? {
+        // This side has a sender too, so there is always one.
+        match told.recv()? {
             News::Said(what) => tell(&what),
             News::Ended(found) => {
                 let (one, measured) = (*found)?;
