@@ -11,9 +11,9 @@ use paxos_actors::codec;
 use paxos_core::*;
 use paxos_net::validate::validate;
 
-struct Applied3(Vec<Bytes>);
+struct Values(Vec<Bytes>);
 
-impl StateMachine for Applied3 {
+impl StateMachine for Values {
     fn apply(&mut self, _: Applied, command: &Bytes) -> Bytes {
         self.0.push(command.clone());
         command.clone()
@@ -37,7 +37,7 @@ struct Node {
     now: Now,
     acceptor: Acceptor,
     proposer: Proposer,
-    learner: Learner<Applied3>,
+    learner: Learner<Values>,
     /// Mail of this node to itself.
     own: Vec<Packet>,
 }
@@ -66,7 +66,7 @@ impl Node {
             ProposerOptions { me, life, seed, learner, layout: layout.clone(), timing, limits };
         let proposer_role = Proposer::new(options);
         let options = LearnerOptions { me, life, proposer, layout, timing, limits };
-        let learner = Learner::new(options, Applied3(Vec::new()));
+        let learner = Learner::new(options, Values(Vec::new()));
         Node { now: Now(1), acceptor, proposer: proposer_role, learner, own }
     }
 

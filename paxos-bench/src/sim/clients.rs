@@ -77,8 +77,8 @@ pub(super) struct Clients {
     calls: Vec<Call>,
     /// How much clients have seen.
     time: u64,
-    /// The value of each key that was seen last.
-    latest: Vec<Option<Bytes>>,
+    /// The value of each key that was seen last, if it had one.
+    latest: BTreeMap<Bytes, Bytes>,
     pub tally: Tally,
 }
 
@@ -106,10 +106,11 @@ impl SimClient {
 }
 
 impl Clients {
-    pub fn new(work: Work, all: Vec<SimClient>) -> Clients {
-        let latest = vec![None; work.keys as usize];
-        let (recorder, tally) = (Recorder::new(), Tally::default());
-        Clients { all, latest, work, recorder, calls: Vec::new(), time: 0, tally }
+    /// None yet.
+    pub fn new(work: Work) -> Clients {
+        let (recorder, tally, latest) = (Recorder::new(), Tally::default(), BTreeMap::new());
+        let (all, calls) = (Vec::new(), Vec::new());
+        Clients { all, latest, work, recorder, calls, time: 0, tally }
     }
 
     /// Client `c` begins a call, on any key; or, with `key`, it reads that one.
@@ -148,7 +149,7 @@ impl Clients {
             8..14 => Some(Op::Put { key: name, value }),
             14..16 => Some(Op::Delete { key: name }),
             _ => {
-                let expect = self.latest[key].clone().map_or(Expect::Absent, Expect::Value);
+                let expect = self.latest.get(&name).cloned().map_or(Expect::Absent, Expect::Value);
                 Some(Op::Cas { key: name, expect, value })
             }
         }
@@ -166,10 +167,12 @@ impl Clients {
                     self.tally.done += 1;
                     let answer = answer(call.op.is_none(), &result);
                     pending.ok(output(&answer));
-                    if let Answer::Got { found, .. } = &answer
-                        && let Ok(key) = String::from_utf8_lossy(&call.key[1..]).parse::<usize>()
-                    {
-                        self.latest[key] = found.as_ref().map(|kv| kv.value.clone());
+                    match &answer {
+                        Answer::Got { found: Some(kv), .. } => {
+                            self.latest.insert(call.key.clone(), kv.value.clone());
+                        }
+                        Answer::Got { found: None, .. } => drop(self.latest.remove(&call.key)),
+                        Answer::Changed(_) | Answer::NotApplied => {}
                     }
                     call.answer = Some((self.time, answer));
                 }
@@ -197,7 +200,7 @@ impl Clients {
     }
 
     pub fn keys(&self) -> usize {
-        self.latest.len()
+        self.work.keys as usize
     }
 
     /// All calls, in the order in which they were begun.

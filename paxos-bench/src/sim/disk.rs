@@ -83,10 +83,15 @@ impl SimDisk {
         past.writes.retain(|write| write.durable_at.is_some());
     }
 
-    /// Does what it is asked again, and has room.
-    pub fn heal(&self) {
+    /// Does what it is asked again.
+    pub fn end_failures(&self) {
         self.memory.fail_writes(false);
         self.memory.fail_syncs(false);
+    }
+
+    /// Does what it is asked again, and has room.
+    pub fn heal(&self) {
+        self.end_failures();
         self.memory.limit(None);
     }
 

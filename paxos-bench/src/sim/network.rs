@@ -60,7 +60,7 @@ impl Network {
         let mut others = nodes.iter().copied().filter(|&node| node != leader && node != middle);
         let near = |middle: NodeId| move |a: NodeId, b: NodeId| a == middle || b == middle;
         match shape {
-            Shape::Star | Shape::Chain => {
+            Shape::Star => {
                 self.keep(nodes, near(middle));
                 nodes.clone()
             }

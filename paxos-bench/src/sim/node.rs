@@ -99,6 +99,22 @@ impl Node {
         self.crashes_in_write = false;
     }
 
+    /// The acceptor of the process that has this number, if it is the present one.
+    pub fn voter(&mut self, boot: u64) -> Option<&mut Voter> {
+        self.process.as_mut().filter(|_| boot == self.boot)?.acceptor.as_mut()
+    }
+
+    /// The learner of the process that has this number, if it is the present one.
+    pub fn replica(&mut self, boot: u64) -> Option<&mut Replica> {
+        self.process.as_mut().filter(|_| boot == self.boot)?.learner.as_mut()
+    }
+
+    /// Disks that failed once do not fail again.
+    pub fn end_failures(&self) {
+        self.log_disk.end_failures();
+        self.snapshot_disk.end_failures();
+    }
+
     pub fn acceptor(&self) -> Option<&Acceptor> {
         Some(&self.process.as_ref()?.acceptor.as_ref()?.acceptor)
     }

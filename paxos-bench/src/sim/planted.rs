@@ -8,17 +8,9 @@ use std::sync::{Mutex, PoisonError};
 /// A bug must be found within so many seeds.
 pub const SEEDS_MAX: u64 = 500;
 
-/// How a planted bug was found.
-#[derive(Clone, Debug)]
-pub struct Catch {
-    /// The bug.
-    pub bug: Planted,
-    /// What the first seed that shows it violates; none: no seed shows it.
-    pub violation: Option<Violation>,
-}
-
-/// Looks for a bug, on so many threads.
-pub fn hunt(bug: Planted, threads: u64) -> Catch {
+/// Looks for a bug, on so many threads. Gives back what the first seed that shows it violates; none:
+/// no seed shows it.
+pub fn hunt(bug: Planted, threads: u64) -> Option<Violation> {
     plant(Some(bug));
     let next = AtomicU64::new(0);
     let is_found = AtomicBool::new(false);
@@ -44,5 +36,5 @@ pub fn hunt(bug: Planted, threads: u64) -> Catch {
         }
     });
     plant(None);
-    Catch { bug, violation: first.into_inner().unwrap_or_else(PoisonError::into_inner) }
+    first.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -94,7 +94,7 @@ impl World {
         let nodes = setup.layout.nodes().into_iter().map(Node::new).collect();
         let mut world = World {
             nodes,
-            clients: Clients::new(setup.work.clone(), Vec::new()),
+            clients: Clients::new(setup.work.clone()),
             observer: Observer::new(&setup.layout),
             witness: Witness::default(),
             rng,
@@ -218,10 +218,23 @@ impl World {
     }
 
     fn sync_later(&mut self, i: usize) {
-        let most = if self.nodes[i].is_slow { 100_000 } else { 1_000 };
+        self.write_later(i, 1_000, |node, boot| Event::Synced { node, boot });
+    }
+
+    fn shelve_later(&mut self, i: usize) {
+        self.write_later(i, 3_000, |node, boot| Event::Shelved { node, boot });
+    }
+
+    /// The node's disk has work, for so long at most, and a hundred times as long where it is slow.
+    /// If the seed wants so, that is when power is lost.
+    fn write_later(&mut self, i: usize, most: u64, done: impl Fn(usize, u64) -> Event) {
+        let most = if self.nodes[i].is_slow { 100 * most } else { most };
         let (delay, boot) = (self.rng.between(50, most), self.nodes[i].boot);
-        self.after(delay, Event::Synced { node: i, boot });
-        self.crash_in_write(i, delay);
+        self.after(delay, done(i, boot));
+        if std::mem::take(&mut self.nodes[i].crashes_in_write) {
+            let at = self.rng.between(0, delay);
+            self.after(at, Event::PowerCut { node: i, boot });
+        }
     }
 
     fn step_proposer(&mut self, i: usize, step: impl FnOnce(&mut Proposer, &mut Output<NoRecord>)) {
@@ -255,30 +268,8 @@ impl World {
         Some(result)
     }
 
-    fn shelve_later(&mut self, i: usize) {
-        let most = if self.nodes[i].is_slow { 300_000 } else { 3_000 };
-        let (delay, boot) = (self.rng.between(50, most), self.nodes[i].boot);
-        self.after(delay, Event::Shelved { node: i, boot });
-        self.crash_in_write(i, delay);
-    }
-
-    /// The node's disk has work for so long: if the seed wants so, that is when power is lost.
-    fn crash_in_write(&mut self, i: usize, delay: u64) {
-        if std::mem::take(&mut self.nodes[i].crashes_in_write) {
-            let (at, boot) = (self.rng.between(0, delay), self.nodes[i].boot);
-            self.after(at, Event::PowerCut { node: i, boot });
-        }
-    }
-
     fn shelved(&mut self, i: usize, boot: u64) {
-        let node = &mut self.nodes[i];
-        let Some(replica) = node.process.as_mut().and_then(|process| process.learner.as_mut())
-        else {
-            return;
-        };
-        if boot != node.boot {
-            return;
-        }
+        let Some(replica) = self.nodes[i].replica(boot) else { return };
         let events = match replica.snapshots.finish(&mut self.rng) {
             Ok(events) => events,
             Err(error) => return self.disk_failed(i, &error.to_string()),
@@ -301,8 +292,7 @@ impl World {
                 return self.renew_learner(i);
             }
         }
-        let replica = self.nodes[i].process.as_ref().and_then(|process| process.learner.as_ref());
-        if replica.is_some_and(|replica| !replica.snapshots.is_idle()) {
+        if self.nodes[i].replica(boot).is_some_and(|replica| !replica.snapshots.is_idle()) {
             self.shelve_later(i);
         }
     }
@@ -345,14 +335,7 @@ impl World {
     }
 
     fn synced(&mut self, i: usize, boot: u64) {
-        let node = &mut self.nodes[i];
-        let Some(voter) = node.process.as_mut().and_then(|process| process.acceptor.as_mut())
-        else {
-            return;
-        };
-        if boot != node.boot {
-            return;
-        }
+        let Some(voter) = self.nodes[i].voter(boot) else { return };
         let (records, lsn) = match voter.log.finish() {
             Ok(finished) => finished,
             Err(error) => return self.disk_failed(i, &error.to_string()),
@@ -360,7 +343,7 @@ impl World {
         let free = voter.gate.release(lsn);
         let prepared = voter.log.prepare();
         let goes_on = voter.log.begin();
-        node.durable = lsn;
+        self.nodes[i].durable = lsn;
         self.became_durable(i, &records);
         self.post(i, free);
         match prepared {

@@ -6,12 +6,20 @@
 //! writes the same bytes again leaves them as they are.
 
 use super::recorder::{Op, overwrite};
+use paxos_actors::wal::MemoryDisk;
 use paxos_core::rng::{Rng, mix};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The files that a process finds, by name.
 pub type Image = BTreeMap<String, Arc<Vec<u8>>>;
+
+/// A disk with these files.
+pub fn disk_of(image: &Image) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    image.iter().for_each(|(name, bytes)| disk.put(name, bytes.to_vec()));
+    disk
+}
 
 /// What disks write at once, or not.
 const SECTOR: usize = 512;

@@ -74,9 +74,10 @@ struct Inside {
 }
 
 impl Recorder {
-    /// A disk with these files.
-    pub fn new(before: Image) -> Recorder {
-        let mut inside = Inside::default();
+    /// A disk with these files. The sync of this number, if there is one, fails in the way of a cache
+    /// that then calls its pages clean.
+    pub fn new(before: Image, failing_sync: Option<u64>) -> Recorder {
+        let mut inside = Inside { failing_sync, ..Inside::default() };
         for (name, bytes) in &before {
             inside.names.insert(name.clone(), inside.files.len());
             inside.files.push(bytes.to_vec());
@@ -89,11 +90,6 @@ impl Recorder {
     pub fn end_after(&self, operations: Option<usize>) {
         let mut inside = self.inside();
         inside.last = operations.map(|operations| inside.recording.ops.len() + operations);
-    }
-
-    /// The sync of this number fails, in the way of a cache that then calls its pages clean.
-    pub fn fail_sync(&self, number: u64) {
-        self.inside().failing_sync = Some(number);
     }
 
     /// How many syncs of files there were.

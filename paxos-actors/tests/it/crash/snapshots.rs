@@ -1,6 +1,6 @@
 //! What a directory of snapshots may be found as.
 
-use super::images::{Cache, Image};
+use super::images::{Cache, Image, disk_of};
 use super::recorder::{Mark, Recorder, Recording};
 use super::run::{Damage, Proof, Run, Subject, Verdict};
 use crate::snapshot_support::{bytes, file, open, pieces, source, write, written};
@@ -157,8 +157,7 @@ impl Subject for Snapshots {
         mark: &Mark,
         damage: Option<&Damage>,
     ) -> Result<Verdict, String> {
-        let disk = MemoryDisk::new();
-        image.iter().for_each(|(name, bytes)| disk.put(name, bytes.to_vec()));
+        let disk = disk_of(image);
         let proof = damage.map_or(Proof::Nothing, |damage| damage.proof);
         let opened = match (open(&disk, false), damage) {
             (Ok(opened), _) => opened,
@@ -240,10 +239,7 @@ struct Running {
 impl Running {
     fn start(&mut self, image: Image) {
         self.files = None;
-        self.recorder = Recorder::new(image);
-        if let Some(number) = self.failing_sync {
-            self.recorder.fail_sync(number);
-        }
+        self.recorder = Recorder::new(image, self.failing_sync);
         self.mark();
     }
 

@@ -1,6 +1,6 @@
 //! What a log may be found as.
 
-use super::images::Image;
+use super::images::{Image, disk_of};
 use super::recorder::Mark;
 use super::run::{Damage, Proof, Subject, Verdict};
 use crate::wal_support::{FIRST, voted};
@@ -164,8 +164,7 @@ impl Subject for Log {
         mark: &Mark,
         damage: Option<&Damage>,
     ) -> Result<Verdict, String> {
-        let disk = MemoryDisk::new();
-        image.iter().for_each(|(name, bytes)| disk.put(name, bytes.to_vec()));
+        let disk = disk_of(image);
         let (found, log) = match (self.open(disk.mount()), damage) {
             (Ok(opened), _) => opened,
             (Err(error), Some(damage)) if damage.proof != Proof::Nothing => {

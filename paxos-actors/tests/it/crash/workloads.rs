@@ -156,10 +156,7 @@ impl Running {
     /// Goes on with what is left on a disk.
     fn start(&mut self, image: Image) {
         self.segments = None;
-        self.recorder = Recorder::new(image);
-        if let Some(number) = self.failing_sync {
-            self.recorder.fail_sync(number);
-        }
+        self.recorder = Recorder::new(image, self.failing_sync);
         self.mark();
     }
 

@@ -34,7 +34,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
 #[cfg(paxos_planted)]
 pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitCode> {
     use anyhow::{Context, bail, ensure};
-    use paxos_bench::sim::planted::{Catch, hunt};
+    use paxos_bench::sim::planted::hunt;
     use paxos_core::planted::{Planted, plant};
     use std::time::Instant;
 
@@ -60,7 +60,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
     let mut missed = 0;
     for bug in bugs {
         let begin = Instant::now();
-        let Catch { violation, .. } = hunt(bug, threads);
+        let violation = hunt(bug, threads);
         let (seeds, what) = match &violation {
             Some(found) => ((found.seed + 1).to_string(), first_line(&found.what)),
             None => ("-".to_owned(), "nothing".to_owned()),

@@ -37,11 +37,9 @@ impl World {
         self.counts.disk_failures += 1;
         // After a failure nothing may be asked of the threads any more.
         self.end(i, false);
-        for disk in [&self.nodes[i].log_disk, &self.nodes[i].snapshot_disk] {
-            disk.kill();
-            disk.memory.fail_writes(false);
-            disk.memory.fail_syncs(false);
-        }
+        self.nodes[i].log_disk.kill();
+        self.nodes[i].snapshot_disk.kill();
+        self.nodes[i].end_failures();
     }
 
     pub(in super::super) fn kill_later(&mut self, i: usize, delay: u64) {
@@ -79,6 +77,10 @@ impl World {
             let now = Now(self.now);
             self.step_client(c, |client, out| client.unreachable(now, node, out));
         }
+        self.start_later(i);
+    }
+
+    fn start_later(&mut self, i: usize) {
         let down = self.rng.between(1_000, 800_000);
         self.after(down, Event::Start(i));
     }
@@ -105,6 +107,7 @@ impl World {
             Err(error) => {
                 self.note(|| format!("n{} is not started: {error}", i + 1));
                 self.nodes[i].log_disk.kill();
+                self.nodes[i].end_failures();
                 return self.start_later(i);
             }
         };
@@ -133,16 +136,8 @@ impl World {
             return;
         }
         node.log_disk.kill();
+        node.end_failures();
         self.start_later(i);
-    }
-
-    fn start_later(&mut self, i: usize) {
-        for disk in [&self.nodes[i].log_disk, &self.nodes[i].snapshot_disk] {
-            disk.memory.fail_writes(false);
-            disk.memory.fail_syncs(false);
-        }
-        let down = self.rng.between(1_000, 800_000);
-        self.after(down, Event::Start(i));
     }
 
     /// An acceptor with what its log holds. What was under way when the last process ended is
