@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 /// A bug must be found within so many seeds.
 pub const SEEDS_MAX: u64 = 500;
 
-/// Looks for a bug, on so many threads. Gives back what the first seed that shows it violates; none:
-/// no seed shows it.
+/// Looks for a bug, on so many threads. Gives back what the first seed that shows it violates;
+/// nothing, where no seed shows it.
 pub fn hunt(bug: Planted, threads: u64) -> Option<Violation> {
     plant(Some(bug));
     let next = AtomicU64::new(0);

@@ -74,8 +74,8 @@ struct Inside {
 }
 
 impl Recorder {
-    /// A disk with these files. The sync of this number, if there is one, fails in the way of a cache
-    /// that then calls its pages clean.
+    /// A disk with these files. The sync of this number, if there is one, fails in the way of a
+    /// cache that then calls its pages clean.
     pub fn new(before: Image, failing_sync: Option<u64>) -> Recorder {
         let mut inside = Inside { failing_sync, ..Inside::default() };
         for (name, bytes) in &before {
