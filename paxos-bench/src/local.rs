@@ -2,6 +2,7 @@
 //!
 //! - [`bare_core`]: the roles, driven in one loop; messages are handed over directly.
 //! - [`actors`]: a cluster of actors, and clients in a closed loop.
+//! - [`hot`]: parts of the path of a command, for whoever counts what they cost.
 //!
 //! The program in `paxos-bench/peers` does the same work with other libraries, and prints the same
 //! lines, so that the two can be compared.
@@ -9,6 +10,7 @@
 pub mod actors;
 pub mod bare_core;
 mod closed_loop;
+pub mod hot;
 mod values;
 
 /// Keys that are written.

@@ -1,5 +1,6 @@
 //! `paxos-bench local`: three nodes in this process, all in memory.
 
+use paxos_bench::local::hot::Hot;
 use paxos_bench::local::{actors, bare_core};
 use serde::Serialize;
 use std::fmt::Display;
@@ -35,6 +36,15 @@ enum What {
         clients_on: ClientsOn,
         #[command(flatten)]
         shape: Shape,
+    },
+    /// A part of the path of a command, so many times: for tools that count instructions.
+    Hot {
+        /// The part.
+        #[arg(value_parser = path_of)]
+        path: Hot,
+        /// How many commands go along it.
+        #[arg(long, default_value_t = 10_000)]
+        commands: u64,
     },
 }
 
@@ -80,8 +90,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             };
             shape.print(&actix_rt::System::new().block_on(actors::run(plan))?)?;
         }
+        &What::Hot { path, commands } => path.run(commands)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn path_of(name: &str) -> Result<Hot, String> {
+    let found = Hot::ALL.into_iter().find(|(known, _)| *known == name);
+    let names = || Hot::ALL.map(|(name, _)| name).join(", ");
+    found.map(|(_, path)| path).ok_or_else(|| format!("it is one of {}", names()))
 }
 
 impl Shape {

@@ -66,6 +66,18 @@ pub fn run(plan: &Plan) -> CoreReport {
     }
 }
 
+/// Takes so many commands through all roles, `every` of them at a time, in whole rounds.
+///
+/// # Panics
+/// As [`run`] does.
+pub fn drive(every: u64, payload: usize, commands: u64) {
+    let mut cluster = Cluster::new();
+    let value = Bytes::from(vec![7; payload]);
+    for _ in 0..commands / every {
+        cluster.round(every, &value);
+    }
+}
+
 struct Cluster {
     /// The first leads.
     nodes: Vec<Node>,
@@ -128,19 +140,10 @@ impl Cluster {
 
     /// Proposes and applies for so long. Gives back how many commands.
     fn rounds(&mut self, every: u64, value: &Bytes, time: Duration) -> u64 {
-        let session = self.session.expect("it was registered");
         let (begun, mut count) = (Instant::now(), 0);
         while begun.elapsed() < time {
             for _ in 0..(1024 / every).max(1) {
-                let (first, answered) = (self.sequence, self.answered);
-                let run = |sequence| {
-                    let value = value.clone();
-                    command(Body::Run { session, sequence, acked_below: first, value })
-                };
-                let commands = (first..first + every).map(run).collect();
-                self.sequence += every;
-                self.propose(commands);
-                assert_eq!(self.answered, answered + every, "a command was not answered");
+                self.round(every, value);
                 count += every;
             }
             let applied = |node: &Node| node.learner.state().0;
@@ -150,6 +153,20 @@ impl Cluster {
             self.held_max = held.fold(self.held_max, u64::max);
         }
         count
+    }
+
+    /// Proposes so many commands at once, and all of them are answered.
+    fn round(&mut self, every: u64, value: &Bytes) {
+        let session = self.session.expect("it was registered");
+        let (first, answered) = (self.sequence, self.answered);
+        let run = |sequence| {
+            let value = value.clone();
+            command(Body::Run { session, sequence, acked_below: first, value })
+        };
+        let commands = (first..first + every).map(run).collect();
+        self.sequence += every;
+        self.propose(commands);
+        assert_eq!(self.answered, answered + every, "a command was not answered");
     }
 
     /// Gives commands to the leader, and delivers all that follows. A microsecond passes for each.

@@ -4,6 +4,7 @@ mod bad_input;
 mod chaos;
 mod chaos_proxy;
 mod cluster;
+mod guards;
 mod histories;
 mod in_process;
 mod kills;
