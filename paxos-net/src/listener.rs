@@ -121,13 +121,14 @@ async fn serve(place: Place, mut stream: TcpStream, address: SocketAddr, routes:
     let shaken = timeout(shared.options.patience.handshake, shaking).await;
     match shaken.unwrap_or(Err(HandshakeError::Deadline)) {
         Ok(peer) => {
-            shared.watch_lives(peer, address);
             let Some(replaced) = shared.inbound.admit(place.id, peer) else {
                 shared.counters.add(Count::ConnectionsStale, 1);
                 tracing::info!(peer = %peer.member, %address, "a connection came to life too late");
                 return;
             };
             shared.counters.add(Count::ConnectionsStale, replaced);
+            // Not before: what a former life left in the network is no second process.
+            shared.watch_lives(peer, address);
             let Err(cut) = receive(shared, &mut stream, peer, &routes).await;
             count(shared, &cut);
             tracing::info!(peer = %peer.member, %address, reason = %cut, "peer left");

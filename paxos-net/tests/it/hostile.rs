@@ -143,6 +143,21 @@ async fn a_handshake_that_ends_late_comes_not_behind_what_a_newer_life_said() {
     assert_eq!(node.bridge.counters().get(Count::ConnectionsStale), 1);
 }
 
+/// What comes late of a life that has ended does not say that its process still runs.
+#[actix::test]
+async fn a_handshake_that_ends_late_is_no_second_process() {
+    let node = node();
+    let _before = enter(&node).await;
+    let (mut late, confirm) = knock(&node, 11).await;
+    let (mut next, then) = knock(&node, 12).await;
+    next.write_all(&then).await.unwrap();
+    node.counted(Count::ConnectionsStale, 1).await;
+    late.write_all(&confirm).await.unwrap();
+    closed(late).await;
+    node.counted(Count::ConnectionsStale, 2).await;
+    assert_eq!(node.bridge.counters().get(Count::Twins), 0);
+}
+
 #[actix::test]
 async fn frames_that_carry_no_mail_end_the_connection() {
     let mut node = node();
