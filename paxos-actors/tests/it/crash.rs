@@ -11,8 +11,11 @@ mod snapshots;
 mod wal;
 mod workloads;
 
-use images::{Bounds, Kind};
-use recorder::{Op, Recording};
+use images::{Bounds, Cache, Image, Kind, disk_of};
+use paxos_actors::wal::{Disk, Identity};
+use paxos_core::rng::Rng;
+use paxos_core::{Incarnation, MemberId, NodeId};
+use recorder::{Op, Recorder, Recording};
 use run::{Explorer, Plan, Run, Subject};
 
 /// So many different states at least, each with what it has to hold.
@@ -112,6 +115,50 @@ fn no_segment_goes_while_the_name_of_another_can_be_lost() {
         }
     }
     assert!(removals > 20, "only {removals} removals");
+}
+
+/// Takes a directory without a log, as one that has no identity becomes this incarnation.
+fn take(mut disk: impl Disk, incarnation: u64) -> Option<MemberId> {
+    Identity::open(&mut disk, NodeId(4), Incarnation(incarnation)).ok().map(|found| found.member)
+}
+
+/// Takes a directory, and again whatever a crash may leave of it: it is still the same member's.
+fn member_for_good(recorder: &Recorder) -> MemberId {
+    let member = take(recorder.clone(), 2).expect("an identity");
+    let recording = recorder.recording();
+    let mut cache = Cache::new(&recording.before);
+    recording.ops.iter().for_each(|op| cache.apply(op));
+    for (kind, variant) in cache.variants(&CAMPAIGN, &mut Rng::new(1)) {
+        let found = take(disk_of(&cache.image(&variant)).mount(), 3);
+        assert_eq!(found, Some(member), "{kind:?} {variant:?} of {:?}", recording.ops);
+    }
+    member
+}
+
+/// A process that ends between the naming of its identity and the sync of the directory leaves the
+/// next one with a name that only the cache has.
+#[test]
+fn no_member_acts_while_its_identity_can_be_lost() {
+    let mut members = Vec::new();
+    for operations in 0..6 {
+        let recorder = Recorder::new(Image::new(), None);
+        recorder.end_after(Some(operations));
+        take(recorder.clone(), 1);
+        recorder.end_after(None);
+        members.push(member_for_good(&recorder).incarnation.0);
+    }
+    assert_eq!(members, [2, 2, 2, 2, 1, 1], "one made it, named it, and did not sync its name");
+}
+
+/// As `cp` puts it back.
+#[test]
+fn an_identity_that_was_copied_is_made_durable_before_it_is_used() {
+    let disk = disk_of(&Image::new());
+    take(disk.mount(), 1).expect("an identity");
+    let mut copy = Recorder::new(Image::new(), None);
+    let mut file = copy.create("identity").expect("a file");
+    file.write_at(0, &disk.contents("identity").expect("it was made")).expect("a disk");
+    assert_eq!(member_for_good(&copy).incarnation, Incarnation(1));
 }
 
 /// Each bug must be found, or the states are too few.
