@@ -30,7 +30,7 @@ mod witness;
 mod world;
 
 pub use faults::FaultKind;
-pub use report::{Campaign, Report, Violation};
+pub use report::{Campaign, Report, Violation, Which};
 
 use paxos_core::rng::Rng;
 use setup::Setup;
@@ -50,20 +50,32 @@ pub fn trace(seed: u64) -> (String, Result<Report, Violation>) {
 
 /// A cluster without faults under a steady load, for a minute of virtual time: how fast it is.
 pub fn calm(nodes: u64) -> Result<Report, Violation> {
-    finish(World::new(nodes, Setup::calm(nodes), Rng::new(nodes), false), nodes).1
+    let world = World::new(nodes, Setup::calm(nodes), Rng::new(nodes), false);
+    finish(world, nodes, Which::Calm).1
 }
 
 fn run_traced(seed: u64, traced: bool) -> (String, Result<Report, Violation>) {
     let mut rng = Rng::new(seed);
     let setup = Setup::draw(&mut rng);
-    finish(World::new(seed, setup, rng, traced), seed)
+    finish(World::new(seed, setup, rng, traced), seed, drawn())
 }
 
-fn finish(mut world: World, seed: u64) -> (String, Result<Report, Violation>) {
+/// A run that a seed decides, with the bug that is planted.
+#[cfg(paxos_planted)]
+fn drawn() -> Which {
+    planted::planted().map_or(Which::Drawn, |bug| Which::Planted(bug as u32))
+}
+
+#[cfg(not(paxos_planted))]
+fn drawn() -> Which {
+    Which::Drawn
+}
+
+fn finish(mut world: World, seed: u64, run: Which) -> (String, Result<Report, Violation>) {
     let said = |panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
-        Violation { seed, what: text.unwrap_or_default() }
+        Violation { seed, what: text.unwrap_or_default(), run }
     };
     let result = catch_unwind(AssertUnwindSafe(|| recovery::run(&mut world)));
     let report = result.map(|()| Report::of(seed, &world)).map_err(said);

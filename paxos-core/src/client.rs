@@ -162,7 +162,7 @@ impl Client {
         self.advance(now, out);
     }
 
-    /// There is a connection to `node` now: what waits for it is sent.
+    /// There is a connection to `node` now: what waits for it is sent. What was refused waits on.
     pub fn reachable(&mut self, now: Now, node: NodeId, out: &mut Output<NoRecord>) {
         let retry_us = self.options.retry_us;
         self.calls.values_mut().for_each(|call| call.reached(now, node, retry_us));
@@ -347,7 +347,7 @@ impl Client {
             match command {
                 CommandName::Register { nonce } => match &mut self.session {
                     Session::Opening(opening) if opening.nonce == nonce => {
-                        opening.retry_at = retry_at;
+                        opening.refused(retry_at);
                     }
                     _ => {}
                 },

@@ -40,6 +40,9 @@ pub(crate) struct Inbound {
 struct Open {
     next: u64,
     connections: BTreeMap<u64, Connection>,
+    /// The newest connection of each node that was ever let in, open or not. Only listed nodes are
+    /// let in, so there are no more of these than peers.
+    newest: BTreeMap<NodeId, u64>,
 }
 
 #[derive(Debug)]
@@ -118,13 +121,14 @@ async fn serve(place: Place, mut stream: TcpStream, address: SocketAddr, routes:
     let shaken = timeout(shared.options.patience.handshake, shaking).await;
     match shaken.unwrap_or(Err(HandshakeError::Deadline)) {
         Ok(peer) => {
-            shared.watch_lives(peer, address);
             let Some(replaced) = shared.inbound.admit(place.id, peer) else {
                 shared.counters.add(Count::ConnectionsStale, 1);
                 tracing::info!(peer = %peer.member, %address, "a connection came to life too late");
                 return;
             };
             shared.counters.add(Count::ConnectionsStale, replaced);
+            // Not before: what a former life left in the network is no second process.
+            shared.watch_lives(peer, address);
             let Err(cut) = receive(shared, &mut stream, peer, &routes).await;
             count(shared, &cut);
             tracing::info!(peer = %peer.member, %address, reason = %cut, "peer left");
@@ -294,16 +298,18 @@ impl Inbound {
 
     /// The connection is this peer's now, and every older one of its node is cut: what it still
     /// carries is stale. Gives how many were; none where this one is stale itself: the last words
-    /// of its handshake came when a newer connection of its node had been let in. Roles rely on it
-    /// that nothing of a node's former life comes behind what a later one sent.
+    /// of its handshake came when a newer connection of its node had been let in, whether that one
+    /// is still open or not. Roles rely on it that nothing of a node's former life comes behind
+    /// what a later one sent.
     fn admit(&self, id: u64, peer: Peer) -> Option<u64> {
         let node = peer.member.node;
         let is_its = |c: &Connection| c.peer.is_some_and(|peer| peer.member.node == node);
         let mut open = lock(&self.open);
-        if open.connections.range(id + 1..).any(|(_, connection)| is_its(connection)) {
+        if open.newest.get(&node).is_some_and(|newest| *newest > id) {
             return None;
         }
         open.connections.get_mut(&id)?.peer = Some(peer);
+        open.newest.insert(node, id);
         Some(open.cut(|other, connection| other != id && is_its(connection)))
     }
 }

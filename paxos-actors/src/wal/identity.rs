@@ -39,7 +39,7 @@ impl Identity {
     }
 
     /// Takes the data directory of a node without an acceptor; it gets an identity, and no log. One
-    /// that has none yet is a new incarnation, which must be random.
+    /// that has none yet is a new incarnation, which must be random. Whatever it is, it is durable.
     pub fn open(
         disk: &mut dyn Disk,
         node: NodeId,
@@ -47,7 +47,13 @@ impl Identity {
     ) -> Result<Identity, WalError> {
         let names = disk.list()?;
         if names.iter().any(|name| name == IDENTITY) {
-            return Ok(Identity { member: read(disk, node)?, is_new: false });
+            let member = read(disk, node)?;
+            // The last start may have ended before its name was durable, and a copy that was put
+            // back may be in the cache only. A node that acts as this member and then loses it
+            // would come back as another.
+            disk.open(IDENTITY)?.sync_data()?;
+            disk.sync_directory()?;
+            return Ok(Identity { member, is_new: false });
         }
         if names.iter().any(|name| name.ends_with(".wal")) {
             return Err(WalError::IdentityMissing { path: disk.path(IDENTITY) });

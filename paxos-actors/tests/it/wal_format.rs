@@ -115,7 +115,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Scratch {
+        let name = format!("{name}-{}", std::process::id());
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Of a process that had this number before, and was killed.
         let _ = std::fs::remove_dir_all(&path);
         Scratch(path)
     }

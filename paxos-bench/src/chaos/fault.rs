@@ -162,6 +162,11 @@ impl Kind {
         }
     }
 
+    /// Whether it strikes the node that leads, and nothing where there is none.
+    pub fn is_of_leader(self) -> bool {
+        matches!(self, Kind::KillLeader | Kind::PauseLeader | Kind::IsolateLeader)
+    }
+
     /// Nodes that a cluster needs for it to be what its name says.
     pub fn nodes_min(self) -> usize {
         match self {

@@ -7,7 +7,13 @@ use paxos_core::rng::Rng;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::time::{Instant, sleep};
+
+/// A fault of the leader waits so long for one, and looks so often: the fault before it may have
+/// left none.
+const LEADER_WITHIN: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A cluster that faults can be made in. Nodes are numbered from 0.
 pub(super) trait Victim {
@@ -31,7 +37,7 @@ pub(super) trait Victim {
 #[derive(Debug)]
 pub(super) struct Strike<'a> {
     pub(super) kind: Kind,
-    /// Who leads; if nobody is known to, anyone.
+    /// Who leads; anyone, where the fault is not the leader's.
     pub(super) leader: usize,
     pub(super) rng: &'a mut Rng,
 }
@@ -69,10 +75,17 @@ pub(super) async fn run(
         }
         let mut rng = Rng::new(event.seed);
         let anyone = rng.between(0, victim.nodes() as u64) as usize;
-        let leader = victim.leader().await.unwrap_or(anyone);
+        let leader = match event.kinds.iter().any(|kind| kind.is_of_leader()) {
+            true => await_leader(victim).await,
+            false => None,
+        };
         let (mut struck, mut said) = (Vec::new(), Vec::new());
         for &kind in &event.kinds {
-            match victim.strike(Strike { kind, leader, rng: &mut rng }).await {
+            let came = match leader.or((!kind.is_of_leader()).then_some(anyone)) {
+                Some(leader) => victim.strike(Strike { kind, leader, rng: &mut rng }).await,
+                None => Struck::No("nobody leads".to_owned()),
+            };
+            match came {
                 Struck::Yes(what) => {
                     *deeds.fired.entry(kind).or_default() += 1;
                     struck.push(kind);
@@ -96,4 +109,79 @@ pub(super) async fn run(
         }
     }
     deeds
+}
+
+async fn await_leader(victim: &mut impl Victim) -> Option<usize> {
+    let until = Instant::now() + LEADER_WITHIN;
+    loop {
+        let leader = victim.leader().await;
+        if leader.is_some() || Instant::now() >= until {
+            return leader;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::Pace;
+    use super::*;
+
+    const PACE: Pace = Pace { hold_ms: (100, 200), calm_ms: (10, 20) };
+
+    /// Three nodes, of which the last leads after it was asked so often.
+    struct Nodes {
+        asked: u64,
+        leads_after: u64,
+        struck: Vec<(Kind, usize)>,
+    }
+
+    impl Victim for Nodes {
+        fn nodes(&self) -> usize {
+            3
+        }
+
+        async fn leader(&mut self) -> Option<usize> {
+            self.asked += 1;
+            (self.asked > self.leads_after).then_some(2)
+        }
+
+        async fn strike(&mut self, strike: Strike<'_>) -> Struck {
+            self.struck.push((strike.kind, strike.leader));
+            Struck::Yes(String::new())
+        }
+
+        async fn heal(&mut self) {}
+
+        async fn problems(&mut self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    async fn deeds(nodes: &mut Nodes, kinds: &[Kind]) -> (Deeds, Vec<String>) {
+        let mut said = Vec::new();
+        let tally = Rc::new(RefCell::new(Tally::new()));
+        let until = Instant::now() + Duration::from_secs(60);
+        let plan = Plan::new(1, kinds, PACE);
+        let deeds = run(nodes, plan, until, &tally, |what| said.push(what.to_owned())).await;
+        (deeds, said)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_of_the_leader_counts_only_where_one_leads() {
+        let kinds = [Kind::KillLeader, Kind::PauseLeader, Kind::IsolateLeader];
+        let mut nodes = Nodes { asked: 0, leads_after: u64::MAX, struck: Vec::new() };
+        let (none, said) = deeds(&mut nodes, &kinds).await;
+        assert_eq!((none.events, none.fired.len(), nodes.struck.len()), (0, 0, 0));
+        let is_reason = |said: &String| said.contains("did not strike: nobody leads");
+        assert!(!said.is_empty() && said.iter().all(is_reason), "{said:?}");
+
+        let (others, _) = deeds(&mut nodes, &[Kind::KillOne, Kind::Halves]).await;
+        assert!(others.fired[&Kind::KillOne] > 50 && others.fired[&Kind::Halves] > 50);
+
+        let mut nodes = Nodes { asked: 0, leads_after: 20, struck: Vec::new() };
+        let (all, _) = deeds(&mut nodes, &kinds).await;
+        assert!(kinds.iter().all(|kind| all.fired[kind] > 50), "a leader comes: {:?}", all.fired);
+        assert!(nodes.struck.iter().all(|(_, leader)| *leader == 2));
+    }
 }

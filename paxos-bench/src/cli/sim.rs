@@ -162,3 +162,36 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
         _ => Err("give a range of seeds that is not empty, like 0..2000".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use paxos_bench::sim::{Violation, Which};
+
+    /// What a violation prints, as the command reads it.
+    fn pasted(run: Which) -> Arguments {
+        let said = Violation { seed: 8, what: "it is wrong\n".to_owned(), run }.to_string();
+        let line = said.lines().last().expect("a line").to_owned();
+        let line = line.strip_prefix("see it again: ").expect("a command");
+        let words = line.strip_prefix("cargo run -p ").expect("cargo").replace(" -- ", " ");
+        match crate::Arguments::try_parse_from(words.split(' ')).expect("it can be pasted").command
+        {
+            crate::Command::Sim(arguments) => arguments,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_violation_prints_the_command_that_shows_it_again() {
+        let drawn = pasted(Which::Drawn);
+        assert_eq!(
+            (drawn.seed, drawn.trace, drawn.planted, drawn.calm),
+            (Some(8), true, None, false)
+        );
+        let planted = pasted(Which::Planted(17));
+        assert_eq!((planted.seed, planted.trace), (Some(8), true));
+        assert_eq!(planted.planted.as_deref(), Some("17"));
+        assert!(pasted(Which::Calm).calm);
+    }
+}

@@ -49,6 +49,19 @@ pub struct Violation {
     pub seed: u64,
     /// What was seen.
     pub what: String,
+    /// Which run it was.
+    pub run: Which,
+}
+
+/// Which run of a seed, so that it can be run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// One with all that the seed decides.
+    Drawn,
+    /// One without faults.
+    Calm,
+    /// One with the bug of this number in it.
+    Planted(u32),
 }
 
 /// What many runs were like.
@@ -87,8 +100,13 @@ impl Report {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Violation { seed, what } = self;
-        write!(f, "seed {seed}: {what}\nsee it again: paxos-bench sim --seed {seed} --trace")
+        let Violation { seed, what, run } = self;
+        write!(f, "seed {seed}: {what}\nsee it again: cargo run -p paxos-bench -- sim ")?;
+        match run {
+            Which::Drawn => write!(f, "--seed {seed} --trace"),
+            Which::Calm => write!(f, "--calm"),
+            Which::Planted(number) => write!(f, "--planted {number} --seed {seed} --trace"),
+        }
     }
 }
 

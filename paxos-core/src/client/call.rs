@@ -41,10 +41,11 @@ pub(super) struct Call {
 
 /// What is known of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
+pub(super) enum Last {
     Sent,
     /// It never left: there was no connection.
     Unsent,
+    /// A node has said when to try again.
     Refused,
 }
 
@@ -85,12 +86,16 @@ impl Call {
     }
 
     /// There is a connection to `node` now: what waits for it goes at once, anything else soon.
+    /// What was refused waits for as long as it was told to.
     pub(super) fn reached(&mut self, now: Now, node: NodeId, retry_us: u64) {
         self.waits = 0;
-        self.retry_at = self.retry_at.min(now.plus(retry_us));
-        if self.last == Some((node, Last::Unsent)) {
-            self.last = None;
-            self.retry_at = now;
+        match self.last {
+            Some((_, Last::Refused)) => {}
+            Some((target, Last::Unsent)) if target == node => {
+                self.last = None;
+                self.retry_at = now;
+            }
+            _ => self.retry_at = self.retry_at.min(now.plus(retry_us)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A client's side of its session.
 
 use super::CallId;
+use super::call::Last;
 use crate::ballot::NodeId;
 use crate::config::{Now, SessionRules};
 use crate::entry::SessionId;
@@ -18,8 +19,8 @@ pub(super) struct Opening {
     pub(super) nonce: u64,
     /// Attempts that may have left this client, since it was worth to hurry.
     attempts: usize,
-    /// Where the last attempt went, and whether it left.
-    last: Option<(NodeId, bool)>,
+    /// Where the last attempt went, and what is known of it.
+    last: Option<(NodeId, Last)>,
     pub(super) retry_at: Now,
 }
 
@@ -36,25 +37,34 @@ impl Opening {
     pub(super) fn sent(&mut self, now: Now, target: NodeId, retry_us: u64, jitter_us: u64) {
         self.retry_at = now.plus((retry_us << self.attempts.min(4)) + jitter_us);
         self.attempts += 1;
-        self.last = Some((target, true));
+        self.last = Some((target, Last::Sent));
     }
 
     /// An attempt to `target` did not leave.
     pub(super) fn unsent(&mut self, target: NodeId) {
         self.attempts = self.attempts.saturating_sub(1);
         if self.target() == Some(target) {
-            self.last = Some((target, false));
+            self.last = Some((target, Last::Unsent));
         }
     }
 
     /// There is a connection to `node` now: what waits for it goes at once, anything else soon.
+    /// What was refused waits for as long as it was told to.
     pub(super) fn reached(&mut self, now: Now, node: NodeId, retry_us: u64) {
         self.attempts = 0;
-        self.retry_at = self.retry_at.min(now.plus(retry_us));
-        if self.last == Some((node, false)) {
-            self.last = None;
-            self.retry_at = now;
+        match self.last {
+            Some((_, Last::Refused)) => {}
+            Some((target, Last::Unsent)) if target == node => {
+                self.last = None;
+                self.retry_at = now;
+            }
+            _ => self.retry_at = self.retry_at.min(now.plus(retry_us)),
         }
+    }
+
+    pub(super) fn refused(&mut self, retry_at: Now) {
+        self.last = self.last.map(|(target, _)| (target, Last::Refused));
+        self.retry_at = retry_at;
     }
 }
 

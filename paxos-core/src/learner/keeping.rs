@@ -71,7 +71,8 @@ impl<S: StateMachine> Learner<S> {
                 if id.below > self.applied_below || planted!(SnapshotOverNewer) {
                     return true;
                 }
-                self.snapshots.transfer = None;
+                // It may have come too late, and another one be on its way.
+                self.snapshots.transfer.take_if(|transfer| transfer.is_of(id));
                 self.snapshots.durable(now, id, self.fetch_patience());
             }
             SnapshotEvent::Unsound(id) => {

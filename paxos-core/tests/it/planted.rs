@@ -45,6 +45,16 @@ directed! {
     VoteBelowPromise: tables::acceptor::accept_is_voted_for_at_or_above_the_promise,
 }
 
+/// What clusters hardly ever show would be found by nothing else.
+#[test]
+fn planted_bugs_that_are_rare_have_a_test_of_their_own() {
+    for rare in Planted::RARE {
+        let is_named = DIRECTED.iter().any(|&(bug, ..)| bug == rare);
+        assert!(is_named, "{rare:?} is rare, and no test is named for it");
+        assert!(Planted::RULES.contains(&rare), "{rare:?} is none of the rules");
+    }
+}
+
 #[test]
 fn planted_bugs_fail_the_tests_that_are_named_for_them() {
     for &(bug, name, test) in DIRECTED {

@@ -121,6 +121,43 @@ async fn a_handshake_that_ends_late_cuts_no_newer_connection() {
     assert_eq!(node.mail.recv().await, Some((member(1), prepare(3).into())));
 }
 
+/// The same, when the newer connection is closed again: what it said stands all the same.
+#[actix::test]
+async fn a_handshake_that_ends_late_comes_not_behind_what_a_newer_life_said() {
+    let mut node = node();
+    let (mut first, confirm) = knock(&node, 11).await;
+    let (mut second, then) = knock(&node, 12).await;
+    let mut frames = FrameWriter::new(4096);
+    frames.push(MAIL, &mail(2, prepare(2))).unwrap();
+    second.write_all(&[&then, frames.bytes()].concat()).await.unwrap();
+    assert_eq!(node.mail.recv().await, Some((member(1), prepare(2).into())));
+    second.shutdown().await.unwrap();
+    closed(second).await;
+
+    let mut late = FrameWriter::new(4096);
+    late.push(MAIL, &mail(2, prepare(1))).unwrap();
+    first.write_all(&[&confirm, late.bytes()].concat()).await.unwrap();
+    first.shutdown().await.unwrap();
+    closed(first).await;
+    still_serves(&mut node).await;
+    assert_eq!(node.bridge.counters().get(Count::ConnectionsStale), 1);
+}
+
+/// What comes late of a life that has ended does not say that its process still runs.
+#[actix::test]
+async fn a_handshake_that_ends_late_is_no_second_process() {
+    let node = node();
+    let _before = enter(&node).await;
+    let (mut late, confirm) = knock(&node, 11).await;
+    let (mut next, then) = knock(&node, 12).await;
+    next.write_all(&then).await.unwrap();
+    node.counted(Count::ConnectionsStale, 1).await;
+    late.write_all(&confirm).await.unwrap();
+    closed(late).await;
+    node.counted(Count::ConnectionsStale, 2).await;
+    assert_eq!(node.bridge.counters().get(Count::Twins), 0);
+}
+
 #[actix::test]
 async fn frames_that_carry_no_mail_end_the_connection() {
     let mut node = node();

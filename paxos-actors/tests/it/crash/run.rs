@@ -205,20 +205,30 @@ impl Explorer {
 
     /// States by workload and kind, and what came of them.
     pub fn table(&self) -> String {
+        let verdicts = ["recovered", "cut", "refused"];
+        self.grid(&verdicts) + &format!("\n{} different states", self.states())
+    }
+
+    /// States by workload and kind.
+    pub fn counts(&self) -> String {
+        self.grid(&[])
+    }
+
+    fn grid(&self, verdicts: &[&str]) -> String {
         let kinds = Kind::ALL.map(|kind| format!("{kind:?}").to_lowercase());
         let mut text = format!("{:<12}", "workload");
-        let columns = kinds.iter().map(String::as_str).chain(["recovered", "cut", "refused"]);
+        let columns = kinds.iter().map(String::as_str).chain(verdicts.iter().copied());
         columns.for_each(|column| write!(text, "{column:>10}").expect("text"));
         let mut sum = Row::default();
         for row in self.rows.values() {
             (0..kinds.len()).for_each(|at| sum.states[at] += row.states[at]);
-            (0..3).for_each(|at| sum.verdicts[at] += row.verdicts[at]);
+            (0..verdicts.len()).for_each(|at| sum.verdicts[at] += row.verdicts[at]);
         }
         for (name, row) in self.rows.iter().chain([(&"all", &sum)]) {
             write!(text, "\n{name:<12}").expect("text");
-            let cells = row.states.iter().chain(&row.verdicts);
+            let cells = row.states.iter().chain(&row.verdicts[..verdicts.len()]);
             cells.for_each(|cell| write!(text, "{cell:>10}").expect("text"));
         }
-        text + &format!("\n{} different states", self.states())
+        text
     }
 }

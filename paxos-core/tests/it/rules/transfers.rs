@@ -126,6 +126,26 @@ fn r06_a_complete_transfer_is_installed_after_a_crash() {
     assert_eq!(about_snapshots(l.pass_ms(TIMEOUT_MS)), [(3, fetch(None, 0))], "it was damaged");
 }
 
+/// R6: a snapshot that is installed too late to be of use ends no other transfer.
+///
+/// The learner fetches one below 12, and gets the entries after all; then it falls behind again.
+#[test]
+fn r06_a_late_snapshot_ends_no_other_transfer() {
+    let (s, newer) = (id(12, 3), id(22, 6));
+    let mut l = fresh(Limits::default());
+    l.hear(2, forgotten(10));
+    l.tick();
+    receive(&mut l, 2, s, "abc");
+    l.hear(1, entries(0, 12));
+    assert_eq!(l.tasks().last().map(String::as_str), Some("Abandon"));
+    l.hear(2, forgotten(20));
+    assert_eq!(about_snapshots(l.tick()), [(2, fetch(None, 0))]);
+    l.hear(2, part(newer, 0, "abcd"));
+    assert!(!l.event(SnapshotEvent::Installed(s)).0, "the state has it all");
+    let (_, next) = l.event(SnapshotEvent::Stored { id: newer, held: 4 });
+    assert_eq!(next, mail(vec![(2, fetch(Some(newer), 4))]), "it goes on");
+}
+
 /// A snapshot whose bytes do not match its name, or find no room, is not fetched again at once: for
 /// each mebibyte that came in vain, all in all, there is a pause of an election timeout, up to a
 /// bound. Else a full disk here, or a rotten file there, would keep the links busy for ever.

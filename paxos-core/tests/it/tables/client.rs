@@ -262,6 +262,32 @@ fn a_new_connection_ends_a_long_wait() {
     assert_eq!(tick(&mut client, now.plus(RETRY_US)).mail.len(), 1, "it is over");
 }
 
+/// A node that has too much to do says when to come again. Connections that come up meanwhile, as
+/// they do when it goes better again, do not bring everybody back at once.
+#[test]
+fn a_new_connection_ends_no_wait_that_was_asked_for() {
+    let retry_after_ms = 5_000;
+    let busy = |name| ClientMsg::Busy { refused: vec![name], retry_after_ms };
+    let (write, _) = writing();
+    let (read, call) = reading();
+    let (open, _, nonce) = opening();
+    let rows = [
+        ("write", write, busy(CommandName::Run { session: SESSION, sequence: 0 })),
+        ("read", read, ClientMsg::ReadBusy { id: call.0, retry_after_ms }),
+        ("registration", open, busy(CommandName::Register { nonce })),
+    ];
+    for (name, mut client, refusal) in rows {
+        tell(&mut client, member(1), refusal);
+        let mut out = Output::new();
+        client.reachable(T0, NodeId(1), &mut out);
+        client.reachable(T0, NodeId(2), &mut out);
+        assert_whole(name, &out, &nothing());
+        let until = T0.plus(retry_after_ms * 1000);
+        assert_whole(name, &tick(&mut client, Now(until.0 - 1)), &nothing());
+        assert_eq!(tick(&mut client, until).mail.len(), 1, "{name}: it was told to");
+    }
+}
+
 #[test]
 fn read_ends_with_its_own_reply() {
     let (_, call) = reading();
