@@ -24,7 +24,7 @@ pub(super) enum Logs {
 /// What one node has in memory. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Memory {
-    log: MemoryLog<Record>,
+    log: MemoryLog,
     snapshots: MemoryDisk,
 }
 

@@ -1,56 +1,95 @@
 //! A log in memory, without a thread: for nodes that may forget everything.
 
 use crate::log::{Log, LogEvent};
+use crate::wal::state::{self, State};
 use actix::Recipient;
+use paxos_core::Record;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A log that lives as long as its value. What is appended is durable at once, as far as memory
-/// goes, and stays for the epochs to come. A clone has the same records: it lets a node that starts
-/// again find what it left.
-#[derive(Debug)]
-pub struct MemoryLog<R: Send + 'static> {
-    records: Arc<Mutex<Vec<R>>>,
-    reader: Option<(u64, Recipient<LogEvent<R>>)>,
+/// goes, and stays for the epochs to come, until its slots are trimmed. A clone has the same
+/// records: it lets a node that starts again find what it left.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLog {
+    held: Arc<Mutex<Held>>,
+    reader: Reader,
 }
 
-impl<R: Send + 'static> MemoryLog<R> {
+/// Whoever is told what is durable. A clone of the log has none yet.
+#[derive(Debug, Default)]
+struct Reader(Option<(u64, Recipient<LogEvent<Record>>)>);
+
+#[derive(Debug, Default)]
+struct Held {
+    /// What the records amount to that are not held any more.
+    gone: State,
+    /// What all records amount to.
+    all: State,
+    records: VecDeque<Record>,
+}
+
+impl MemoryLog {
     /// An empty log.
-    pub fn new() -> MemoryLog<R> {
-        MemoryLog { records: Arc::default(), reader: None }
+    pub fn new() -> MemoryLog {
+        MemoryLog::default()
     }
 
-    fn records(&self) -> MutexGuard<'_, Vec<R>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<R: Send + 'static> Default for MemoryLog<R> {
-    fn default() -> MemoryLog<R> {
-        MemoryLog::new()
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<R: Send + 'static> Clone for MemoryLog<R> {
-    fn clone(&self) -> MemoryLog<R> {
-        MemoryLog { records: self.records.clone(), reader: None }
+impl Held {
+    fn append(&mut self, records: Vec<Record>) {
+        let mut trims = false;
+        for record in records {
+            trims |= matches!(record, Record::Trimmed { .. });
+            self.all.apply(&record);
+            self.records.push_back(record);
+        }
+        if trims {
+            self.forget();
+        }
+    }
+
+    /// Lets go of the first records that speak only of slots which are trimmed, and of what can be
+    /// said again in short.
+    fn forget(&mut self) {
+        while let Some(first) = self.records.front() {
+            if state::slots(first).below > self.all.trimmed {
+                break;
+            }
+            self.gone.apply(first);
+            self.records.pop_front();
+        }
     }
 }
 
-impl<R: Clone + Send + 'static> Log<R> for MemoryLog<R> {
-    fn open(&mut self, epoch: u64, events: Recipient<LogEvent<R>>) {
-        let records = self.records().clone();
-        let lsn = records.len() as u64;
+impl Clone for Reader {
+    fn clone(&self) -> Reader {
+        Reader(None)
+    }
+}
+
+impl Log<Record> for MemoryLog {
+    fn open(&mut self, epoch: u64, events: Recipient<LogEvent<Record>>) {
+        let (records, lsn) = {
+            let held = self.held();
+            let again = held.gone.restated(&held.all);
+            (again.chain(held.records.iter().cloned()).collect(), held.all.lsn)
+        };
         events.do_send(LogEvent::Replayed { epoch, records });
         events.do_send(LogEvent::Ready { epoch, lsn });
-        self.reader = Some((epoch, events));
+        self.reader = Reader(Some((epoch, events)));
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<R>) {
-        let Some((current, events)) = &self.reader else { return };
+    fn append(&mut self, epoch: u64, records: Vec<Record>) {
+        let Some((current, events)) = &self.reader.0 else { return };
         if *current == epoch && !records.is_empty() {
-            let mut held = self.records();
-            held.extend(records);
-            events.do_send(LogEvent::Durable { epoch, lsn: held.len() as u64 });
+            let mut held = self.held();
+            held.append(records);
+            events.do_send(LogEvent::Durable { epoch, lsn: held.all.lsn });
         }
     }
 }

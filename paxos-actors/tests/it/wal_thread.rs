@@ -31,19 +31,19 @@ impl Handler<LogEvent<Record>> for Listener {
 }
 
 /// What a log has told.
-struct Events {
+pub struct Events {
     listener: Addr<Listener>,
     told: mpsc::UnboundedReceiver<LogEvent<Record>>,
 }
 
 impl Events {
-    fn new() -> Events {
+    pub fn new() -> Events {
         let (tell, told) = mpsc::unbounded_channel();
         Events { listener: Listener(tell).start(), told }
     }
 
     /// Opens an epoch; gives back what was replayed and the lsn.
-    async fn open(&mut self, log: &mut impl Log<Record>, epoch: u64) -> (Vec<Record>, u64) {
+    pub async fn open(&mut self, log: &mut impl Log<Record>, epoch: u64) -> (Vec<Record>, u64) {
         log.open(epoch, self.listener.clone().recipient());
         let mut replayed = Vec::new();
         loop {

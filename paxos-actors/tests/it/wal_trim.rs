@@ -2,8 +2,10 @@
 //! segments that were dropped.
 
 use crate::wal_support::{FIRST, open};
+use crate::wal_thread::Events;
 use bytes::Bytes;
-use paxos_actors::wal::{MemoryDisk, Segments};
+use paxos_actors::Log;
+use paxos_actors::wal::{MemoryDisk, MemoryLog, Segments};
 use paxos_core::rng::Rng;
 use paxos_core::{
     Acceptor, AcceptorMsg, AcceptorOptions, AcceptorStatus, Ballot, Body, Command, Entries, Entry,
@@ -181,4 +183,27 @@ fn an_acceptor_is_the_same_after_a_crash_at_any_step_however_much_was_dropped() 
         }
         assert!(steps > 100 && dropped > 20, "{steps} steps, {dropped} with dropped segments");
     }
+}
+
+#[actix::test]
+async fn an_acceptor_with_a_log_in_memory_is_the_same_though_trimmed_records_are_let_go() {
+    let mut events = Events::new();
+    let (mut written, mut kept) = (0, 0);
+    for seed in 0..20 {
+        let batches = script(seed, 400);
+        let all = batches.concat();
+        let (mut log, mut lsn) = (MemoryLog::new(), 0);
+        for (epoch, life) in (1..).zip(batches.chunks(40)) {
+            let (records, found) = events.open(&mut log, epoch).await;
+            assert_eq!(found as usize, lsn, "seed {seed}: the lsn counts what is gone");
+            let (again, before) = (replayed(&records), replayed(&all[..lsn]));
+            assert_eq!(told(again), told(before), "seed {seed}, {lsn} records");
+            (written, kept) = (written + lsn, kept + records.len());
+            for records in life {
+                lsn += records.len();
+                log.append(epoch, records.clone());
+            }
+        }
+    }
+    assert!(4 * kept < written, "{kept} records were kept, of {written}");
 }
