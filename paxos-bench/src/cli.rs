@@ -3,6 +3,7 @@
 pub mod chaos;
 pub mod compare;
 pub mod load;
+pub mod local;
 pub mod sim;
 
 use anyhow::{Context, bail};

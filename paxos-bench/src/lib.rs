@@ -4,6 +4,7 @@
 //!   shares no type with it.
 //! - [`chaos`]: faults on purpose while clients call, and a judge afterwards.
 //! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
+//! - [`local`]: what the rules and the actors cost by themselves.
 //! - [`compare`]: the same load on this store and on another, in turn.
 //! - [`processes`]: servers as processes on loopback.
 //! - [`sim`]: whole clusters in virtual time, with everything that can go wrong.
@@ -14,5 +15,6 @@ pub mod chaos;
 pub mod check;
 pub mod compare;
 pub mod load;
+pub mod local;
 pub mod processes;
 pub mod sim;

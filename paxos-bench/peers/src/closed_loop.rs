@@ -1,7 +1,9 @@
 //! Clients that send their next request when their last is answered, and what they see.
 
 use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -28,12 +30,20 @@ impl Span {
     }
 }
 
+/// Latencies, in nanoseconds. Few clients share one, and few threads: one for each of thousands of
+/// clients would be more than the processor's caches hold.
+pub type Latencies = Arc<Mutex<Histogram<u64>>>;
+
+pub fn latencies() -> anyhow::Result<Latencies> {
+    Ok(Arc::new(Mutex::new(Histogram::new_with_bounds(1, 60_000_000_000, 3)?)))
+}
+
 /// One client. `call` is given the number of the request, and fails where the request does.
 pub async fn client<F: Future<Output = anyhow::Result<()>>>(
     span: Span,
+    latencies: Latencies,
     mut call: impl FnMut(u64) -> F,
-) -> anyhow::Result<Histogram<u64>> {
-    let mut latencies = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
+) -> anyhow::Result<()> {
     let mut begun = Instant::now();
     for number in 0.. {
         call(number).await?;
@@ -42,21 +52,18 @@ pub async fn client<F: Future<Output = anyhow::Result<()>>>(
             break;
         }
         if begun >= span.from {
-            latencies.saturating_record((ended - begun).as_nanos() as u64);
+            latencies.lock().saturating_record((ended - begun).as_nanos() as u64);
         }
         begun = ended;
     }
-    Ok(latencies)
+    Ok(())
 }
 
 /// What they saw in so much time.
-pub fn sum(
-    clients: impl IntoIterator<Item = Histogram<u64>>,
-    time: Duration,
-) -> anyhow::Result<Measured> {
+pub fn sum(clients: &[Latencies], time: Duration) -> anyhow::Result<Measured> {
     let mut all = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3)?;
     for latencies in clients {
-        all.add(latencies)?;
+        all.add(&*latencies.lock())?;
     }
     let us = |part| (all.value_at_quantile(part) as f64 / 100.0).round() / 10.0;
     Ok(Measured {

@@ -8,7 +8,6 @@ use self::store::{Kv, Log};
 use crate::closed_loop::{self, Measured, Span};
 use anyhow::Context;
 use bytes::Bytes;
-use hdrhistogram::Histogram;
 use openraft::{Config, Raft, SnapshotPolicy};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tokio::task::JoinHandle;
 
 const KEYS: u64 = 10_000;
 const NODES: u64 = 3;
+const HISTOGRAMS: usize = 8;
 
 openraft::declare_raft_types!(
     /// A write of a value to a key; nothing is answered. A snapshot is a copy of the map.
@@ -90,12 +90,17 @@ async fn start() -> anyhow::Result<Node> {
 }
 
 async fn measure(plan: &Plan, leader: Node, on: &Runtime) -> anyhow::Result<Measured> {
-    let value = Bytes::from(vec![7; plan.payload]);
+    // Made before, since they would come from outside: here it is measured what becomes of them.
+    let values: Arc<[Bytes]> = (0..KEYS).map(|_| Bytes::from(vec![7; plan.payload])).collect();
     let span = Span::after_warm_up(plan.time);
-    let client = |client: u64| -> JoinHandle<anyhow::Result<Histogram<u64>>> {
-        let (leader, value) = (leader.clone(), value.clone());
-        on.spawn(closed_loop::client(span, move |number| {
-            let put = Put { key: (client * 7919 + number) % KEYS, value: value.clone() };
+    let latencies = (0..HISTOGRAMS).map(|_| closed_loop::latencies());
+    let latencies = latencies.collect::<anyhow::Result<Vec<_>>>()?;
+    let client = |client: u64| -> JoinHandle<anyhow::Result<()>> {
+        let (leader, values) = (leader.clone(), values.clone());
+        let latencies = latencies[client as usize % HISTOGRAMS].clone();
+        on.spawn(closed_loop::client(span, latencies, move |number| {
+            let key = (client * 7919 + number) % KEYS;
+            let put = Put { key, value: values[key as usize].clone() };
             let leader = leader.clone();
             async move {
                 leader.client_write(put).await?;
@@ -104,9 +109,8 @@ async fn measure(plan: &Plan, leader: Node, on: &Runtime) -> anyhow::Result<Meas
         }))
     };
     let clients: Vec<_> = (0..plan.clients as u64).map(client).collect();
-    let mut seen = Vec::new();
     for client in clients {
-        seen.push(client.await??);
+        client.await??;
     }
-    closed_loop::sum(seen, plan.time)
+    closed_loop::sum(&latencies, plan.time)
 }

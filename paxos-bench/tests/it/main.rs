@@ -8,6 +8,7 @@ mod histories;
 mod in_process;
 mod kills;
 mod load;
+mod local;
 mod observer;
 mod proxy;
 mod roles;
