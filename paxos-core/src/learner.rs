@@ -200,21 +200,19 @@ impl<S: StateMachine> Learner<S> {
             }
             Body::Run { session, sequence, acked_below, value } => {
                 let (session, sequence) = (*session, *sequence);
-                let verdict = self.sessions.judge(session, sequence, *acked_below, at.log_time_ms);
+                if planted!(ApplyFailsSomewhere)
+                    && self.options.me.node.0 == 2
+                    && at.slot.0 % 50 == 49
+                {
+                    return None;
+                }
+                let apply = || self.state.apply(at, value);
+                let verdict =
+                    self.sessions.run(session, sequence, *acked_below, at.log_time_ms, apply);
                 let reply = match verdict {
-                    Verdict::New
-                        if planted!(ApplyFailsSomewhere)
-                            && self.options.me.node.0 == 2
-                            && at.slot.0 % 50 == 49 =>
-                    {
-                        return None;
-                    }
-                    Verdict::New => {
-                        let result = self.state.apply(at, value);
-                        self.sessions.keep(session, sequence, result.clone());
-                        Reply::Applied(result)
-                    }
                     Verdict::Answered(result) => Reply::Applied(result),
+                    // Where an unknown session's command counts as new, its answer is not kept.
+                    Verdict::New => Reply::Applied(self.state.apply(at, value)),
                     Verdict::Acked => return None,
                     Verdict::Expired => Reply::Expired,
                     Verdict::OutOfWindow => Reply::OutOfWindow,
