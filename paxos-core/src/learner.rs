@@ -154,8 +154,8 @@ impl<S: StateMachine> Learner<S> {
     /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).
     fn drain(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let before = self.applied_below;
-        while let Some(entry) = self.backlog.take(self.applied_below) {
-            self.apply(entry, out);
+        while let Some((entry, bytes)) = self.backlog.take(self.applied_below) {
+            self.apply(entry, bytes, out);
         }
         if planted!(GapSkipped) && self.backlog.chosen_below() > self.applied_below.plus(2) {
             self.applied_below = self.applied_below.next();
@@ -163,8 +163,9 @@ impl<S: StateMachine> Learner<S> {
         self.moved(now, before, out);
     }
 
-    fn apply(&mut self, entry: Entry, out: &mut Output<SnapshotPiece>) {
-        self.snapshots.applied(entry.weight());
+    /// Applies the next entry, which takes so many bytes.
+    fn apply(&mut self, entry: Entry, bytes: usize, out: &mut Output<SnapshotPiece>) {
+        self.snapshots.applied(bytes);
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
         let apart_ms = if planted!(SessionsExpireApart) { 100 * self.options.me.node.0 } else { 0 };
         self.sessions.expire(self.log_time_ms + apart_ms);
