@@ -61,20 +61,43 @@ impl ClientHandle {
 
     /// Has `value` run on the state machine, exactly once.
     pub async fn write(&self, value: impl Into<Bytes>) -> Result<Outcome, ClientGone> {
-        let write = Write { value: value.into(), timeout: self.timeout };
-        self.actor.send(write).await.map_err(|_| ClientGone)
+        let timeout = self.timeout;
+        self.submit(|caller| Submit::Write(Write { value: value.into(), timeout }, caller)).await
     }
 
     /// Asks `query` of a state that has all that was acknowledged before now.
     pub async fn read(&self, query: impl Into<Bytes>) -> Result<Outcome, ClientGone> {
-        let read = Read { query: query.into(), timeout: self.timeout };
-        self.actor.send(read).await.map_err(|_| ClientGone)
+        let timeout = self.timeout;
+        self.submit(|caller| Submit::Read(Read { query: query.into(), timeout }, caller)).await
     }
+
+    async fn submit(&self, call: impl FnOnce(Caller) -> Submit) -> Result<Outcome, ClientGone> {
+        let (caller, outcome) = oneshot::channel();
+        match self.actor.try_send(call(caller)) {
+            Ok(()) => {}
+            // Waits for room in the mailbox.
+            Err(SendError::Full(call)) => self.actor.send(call).await.map_err(|_| ClientGone)?,
+            Err(SendError::Closed(_)) => return Err(ClientGone),
+        }
+        outcome.await.map_err(|_| ClientGone)
+    }
+}
+
+/// Who waits for the outcome of a call.
+type Caller = oneshot::Sender<Outcome>;
+
+/// A call with its caller, who hears of the outcome from the desk itself. An answer through actix
+/// would need a task for each call, since it must be there when the message was handled.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+enum Submit {
+    Write(Write, Caller),
+    Read(Read, Caller),
 }
 
 /// Who waits for which call.
 #[derive(Debug, Default)]
-pub struct Waiting(BTreeMap<CallId, oneshot::Sender<Outcome>>);
+pub struct Waiting(BTreeMap<CallId, Caller>);
 
 impl Hosted for Client {
     const NAME: RoleName = RoleName::Client;
@@ -96,36 +119,60 @@ impl Hosted for Client {
     }
 }
 
+impl Handler<Submit> for ClientActor {
+    type Result = ();
+
+    fn handle(&mut self, call: Submit, _: &mut Context<Self>) {
+        match call {
+            Submit::Write(write, caller) => self.write(write, caller),
+            Submit::Read(read, caller) => self.read(read, caller),
+        }
+    }
+}
+
 impl Handler<Write> for ClientActor {
     type Result = Pending;
 
-    fn handle(&mut self, Write { value, timeout }: Write, _: &mut Context<Self>) -> Pending {
-        let input = traced(|| format!("write {} bytes", value.len()));
-        self.call(input, timeout, |client, now, deadline, out| {
-            client.write(now, value, deadline, out)
-        })
+    fn handle(&mut self, write: Write, _: &mut Context<Self>) -> Pending {
+        let (caller, outcome) = oneshot::channel();
+        self.write(write, caller);
+        Pending(outcome)
     }
 }
 
 impl Handler<Read> for ClientActor {
     type Result = Pending;
 
-    fn handle(&mut self, Read { query, timeout }: Read, _: &mut Context<Self>) -> Pending {
-        let input = traced(|| format!("read {} bytes", query.len()));
-        self.call(input, timeout, |client, now, deadline, out| {
-            client.read(now, query, deadline, out)
-        })
+    fn handle(&mut self, read: Read, _: &mut Context<Self>) -> Pending {
+        let (caller, outcome) = oneshot::channel();
+        self.read(read, caller);
+        Pending(outcome)
     }
 }
 
 impl ClientActor {
+    fn write(&mut self, Write { value, timeout }: Write, caller: Caller) {
+        let input = traced(|| format!("write {} bytes", value.len()));
+        self.call(input, timeout, caller, |client, now, deadline, out| {
+            client.write(now, value, deadline, out)
+        });
+    }
+
+    fn read(&mut self, Read { query, timeout }: Read, caller: Caller) {
+        let input = traced(|| format!("read {} bytes", query.len()));
+        self.call(input, timeout, caller, |client, now, deadline, out| {
+            client.read(now, query, deadline, out)
+        });
+    }
+
+    /// Begins a call. Before the actor runs, and once it ends, the caller is let go.
     fn call(
         &mut self,
         input: Option<String>,
         timeout: Duration,
+        caller: Caller,
         begin: impl FnOnce(&mut Client, Now, Now, &mut Output<NoRecord>) -> CallId,
-    ) -> Pending {
-        let (caller, outcome) = oneshot::channel();
+    ) {
         if self.is_running() {
             let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
             // The caller is noted within the step: the call may end in it.
@@ -134,7 +181,6 @@ impl ClientActor {
                 desk.0.insert(call, caller);
             });
         }
-        Pending(outcome)
     }
 }
 

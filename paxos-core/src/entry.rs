@@ -27,9 +27,12 @@ impl Entry {
         self.commands.is_empty()
     }
 
+    /// What an entry without commands weighs.
+    pub(crate) const WEIGHT: usize = 16;
+
     /// Bytes that the entry takes, about: what batches and answers are measured by.
     pub fn weight(&self) -> usize {
-        16 + self.commands.iter().map(Command::weight).sum::<usize>()
+        Self::WEIGHT + self.commands.iter().map(Command::weight).sum::<usize>()
     }
 }
 

@@ -154,8 +154,8 @@ impl<S: StateMachine> Learner<S> {
     /// Applies the votes that a `Chosen` of their own ballot covers, up to the first gap (R4).
     fn drain(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let before = self.applied_below;
-        while let Some(entry) = self.backlog.take(self.applied_below) {
-            self.apply(entry, out);
+        while let Some((entry, bytes)) = self.backlog.take(self.applied_below) {
+            self.apply(entry, bytes, out);
         }
         if planted!(GapSkipped) && self.backlog.chosen_below() > self.applied_below.plus(2) {
             self.applied_below = self.applied_below.next();
@@ -163,8 +163,9 @@ impl<S: StateMachine> Learner<S> {
         self.moved(now, before, out);
     }
 
-    fn apply(&mut self, entry: Entry, out: &mut Output<SnapshotPiece>) {
-        self.snapshots.applied(entry.weight());
+    /// Applies the next entry, which takes so many bytes.
+    fn apply(&mut self, entry: Entry, bytes: usize, out: &mut Output<SnapshotPiece>) {
+        self.snapshots.applied(bytes);
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
         let apart_ms = if planted!(SessionsExpireApart) { 100 * self.options.me.node.0 } else { 0 };
         self.sessions.expire(self.log_time_ms + apart_ms);
@@ -200,21 +201,19 @@ impl<S: StateMachine> Learner<S> {
             }
             Body::Run { session, sequence, acked_below, value } => {
                 let (session, sequence) = (*session, *sequence);
-                let verdict = self.sessions.judge(session, sequence, *acked_below, at.log_time_ms);
+                if planted!(ApplyFailsSomewhere)
+                    && self.options.me.node.0 == 2
+                    && at.slot.0 % 50 == 49
+                {
+                    return None;
+                }
+                let apply = || self.state.apply(at, value);
+                let verdict =
+                    self.sessions.run(session, sequence, *acked_below, at.log_time_ms, apply);
                 let reply = match verdict {
-                    Verdict::New
-                        if planted!(ApplyFailsSomewhere)
-                            && self.options.me.node.0 == 2
-                            && at.slot.0 % 50 == 49 =>
-                    {
-                        return None;
-                    }
-                    Verdict::New => {
-                        let result = self.state.apply(at, value);
-                        self.sessions.keep(session, sequence, result.clone());
-                        Reply::Applied(result)
-                    }
                     Verdict::Answered(result) => Reply::Applied(result),
+                    // Where an unknown session's command counts as new, its answer is not kept.
+                    Verdict::New => Reply::Applied(self.state.apply(at, value)),
                     Verdict::Acked => return None,
                     Verdict::Expired => Reply::Expired,
                     Verdict::OutOfWindow => Reply::OutOfWindow,

@@ -37,6 +37,7 @@ macro_rules! planted {
 }
 
 pub mod acceptor;
+mod ahead;
 pub mod ballot;
 pub mod client;
 pub mod config;

@@ -100,6 +100,28 @@ impl Sessions {
         })
     }
 
+    /// Has `apply` run a command, if it is new, and keeps its answer: the verdict is then as if it
+    /// had been applied before. It is [`Sessions::judge`] and [`Sessions::keep`] at once.
+    pub fn run(
+        &mut self,
+        id: SessionId,
+        sequence: u64,
+        acked_below: u64,
+        log_time_ms: u64,
+        apply: impl FnOnce() -> Bytes,
+    ) -> Verdict {
+        let session = self.open.get_mut(&id).map(Arc::make_mut);
+        let Some(session) = session else { return Self::unknown() };
+        match session.judge(sequence, acked_below, log_time_ms, self.rules) {
+            Verdict::New => {
+                let answer = apply();
+                session.keep(sequence, answer.clone());
+                Verdict::Answered(answer)
+            }
+            verdict => verdict,
+        }
+    }
+
     /// Judges a command, notes that its session lives, and forgets the answers it acknowledges.
     pub fn judge(
         &mut self,
@@ -108,35 +130,22 @@ impl Sessions {
         acked_below: u64,
         log_time_ms: u64,
     ) -> Verdict {
-        let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else {
-            return if planted!(ExpiredTakenAsNew) { Verdict::New } else { Verdict::Expired };
-        };
-        session.expires_ms = log_time_ms.saturating_add(self.rules.ttl_ms);
-        // A client acknowledges nothing at or above the command that it sends.
-        let acked_below = acked_below.min(sequence);
-        if acked_below > session.acked_below {
-            let acked = (acked_below - session.acked_below).min(session.answers.len() as u64);
-            session.answers.drain(..acked as usize);
-            session.acked_below = acked_below;
-        }
-        let Some(ahead) = sequence.checked_sub(session.acked_below) else { return Verdict::Acked };
-        if ahead >= self.rules.window {
-            return Verdict::OutOfWindow;
-        }
-        match session.answers.get(ahead as usize) {
-            Some(Some(answer)) if !planted!(RetryApplied) => Verdict::Answered(answer.clone()),
-            _ => Verdict::New,
+        match self.open.get_mut(&id).map(Arc::make_mut) {
+            Some(session) => session.judge(sequence, acked_below, log_time_ms, self.rules),
+            None => Self::unknown(),
         }
     }
 
     /// Keeps the answer of a command that has just been judged new, and been applied.
     pub fn keep(&mut self, id: SessionId, sequence: u64, answer: Bytes) {
-        let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) else { return };
-        let Some(ahead) = sequence.checked_sub(session.acked_below) else { return };
-        if session.answers.len() as u64 <= ahead {
-            session.answers.resize(ahead as usize + 1, None);
+        if let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) {
+            session.keep(sequence, answer);
         }
-        session.answers[ahead as usize] = Some(answer);
+    }
+
+    /// An absent session is expired, never new.
+    fn unknown() -> Verdict {
+        if planted!(ExpiredTakenAsNew) { Verdict::New } else { Verdict::Expired }
     }
 
     /// Closes the sessions that have been silent for too long, by log time (rule R18).
@@ -187,6 +196,44 @@ impl Sessions {
 }
 
 impl SessionState {
+    fn judge(
+        &mut self,
+        sequence: u64,
+        acked_below: u64,
+        log_time_ms: u64,
+        rules: SessionRules,
+    ) -> Verdict {
+        self.expires_ms = log_time_ms.saturating_add(rules.ttl_ms);
+        // A client acknowledges nothing at or above the command that it sends.
+        let acked_below = acked_below.min(sequence);
+        if acked_below > self.acked_below {
+            let acked = (acked_below - self.acked_below).min(self.answers.len() as u64);
+            self.answers.drain(..acked as usize);
+            self.acked_below = acked_below;
+        }
+        let Some(ahead) = sequence.checked_sub(self.acked_below) else { return Verdict::Acked };
+        if ahead >= rules.window {
+            return Verdict::OutOfWindow;
+        }
+        match self.answers.get(ahead as usize) {
+            Some(Some(answer)) if !planted!(RetryApplied) => Verdict::Answered(answer.clone()),
+            _ => Verdict::New,
+        }
+    }
+
+    fn keep(&mut self, sequence: u64, answer: Bytes) {
+        let Some(ahead) = sequence.checked_sub(self.acked_below) else { return };
+        let ahead = ahead as usize;
+        if ahead > self.answers.len() {
+            self.answers.resize(ahead, None);
+        }
+        // As a rule it is the next one.
+        match self.answers.get_mut(ahead) {
+            Some(kept) => *kept = Some(answer),
+            None => self.answers.push_back(Some(answer)),
+        }
+    }
+
     /// Bytes that it takes in a snapshot, about.
     fn weight(&self) -> usize {
         let answers = self.answers.iter().flatten();

@@ -96,7 +96,7 @@ async fn measure(plan: &Plan, leader: Node, on: &Runtime) -> anyhow::Result<Meas
     let latencies = (0..HISTOGRAMS).map(|_| closed_loop::latencies());
     let latencies = latencies.collect::<anyhow::Result<Vec<_>>>()?;
     let client = |client: u64| -> JoinHandle<anyhow::Result<()>> {
-        let (leader, value) = (leader.clone(), values.clone());
+        let (leader, values) = (leader.clone(), values.clone());
         let latencies = latencies[client as usize % HISTOGRAMS].clone();
         on.spawn(closed_loop::client(span, latencies, move |number| {
             let key = (client * 7919 + number) % KEYS;

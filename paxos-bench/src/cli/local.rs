@@ -73,13 +73,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         eprintln!("warning: this is a debug build, so the figures say little: use --release");
     }
     match &arguments.what {
-        &What::Core { every, ref shape } => {
+        What::Core { every, shape } => {
+            let every = *every;
             let (payload, time) = (shape.payload as usize, shape.time()?);
             shape.print(&bare_core::run(&bare_core::Plan { every, payload, time }))?;
         }
-        &What::Actors { clients, clients_on, ref shape } => {
+        What::Actors { clients, clients_on, shape } => {
             let plan = actors::Plan {
-                clients: clients as usize,
+                clients: *clients as usize,
                 clients_on: match clients_on {
                     ClientsOn::Same => actors::ClientsOn::Same,
                     ClientsOn::Own => actors::ClientsOn::Own,

@@ -1,10 +1,11 @@
 //! What an acceptor holds of the log: chosen entries in a row, and votes above them.
 
+use crate::ahead::Ahead;
 use crate::ballot::Ballot;
 use crate::entry::{Entry, Vote};
 use crate::message::{Entries, PromisePart};
 use crate::slot::{Slot, SlotRange};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// `[trimmed, chosen_below)` are chosen entries, without a hole; at and above `chosen_below` are
@@ -14,7 +15,8 @@ pub(crate) struct Held {
     trimmed: Slot,
     chosen: VecDeque<Entry>,
     log_time_ms: u64,
-    votes: BTreeMap<Slot, Vote>,
+    /// From `chosen_below` on.
+    votes: Ahead<Vote>,
 }
 
 impl Held {
@@ -23,18 +25,16 @@ impl Held {
     }
 
     pub(crate) fn chosen_below(&self) -> Slot {
-        self.trimmed.plus(self.chosen.len() as u64)
+        self.votes.from()
     }
 
     /// The ballot of the vote at `slot`; none where there is none, or where it is chosen already.
     pub(crate) fn voted(&self, slot: Slot) -> Option<Ballot> {
-        self.votes.get(&slot).map(|vote| vote.ballot)
+        self.votes.get(slot).map(|vote| vote.ballot)
     }
 
     pub(crate) fn vote(&mut self, slot: Slot, vote: Vote) {
-        if slot >= self.chosen_below() {
-            self.votes.insert(slot, vote);
-        }
+        self.votes.insert(slot, vote);
     }
 
     /// How far `chosen_below` can rise when the votes of `ballot` in `slots` are chosen: only over
@@ -43,7 +43,7 @@ impl Held {
         let from = self.chosen_below();
         let mut below = from;
         if slots.contains(from) {
-            for (&slot, vote) in self.votes.range(from..slots.below) {
+            for (slot, vote) in self.votes.range(SlotRange::new(from, slots.below)) {
                 if slot != below || vote.ballot != ballot && !planted!(ChosenOfAnotherBallot) {
                     break;
                 }
@@ -60,8 +60,8 @@ impl Held {
     pub(crate) fn choose(&mut self, slots: SlotRange) {
         assert!(slots.from <= self.chosen_below(), "chosen entries are held in a row");
         while self.chosen_below() < slots.below {
-            let vote = self.votes.remove(&self.chosen_below());
-            self.push(vote.expect("a chosen slot has a vote").entry);
+            let vote = self.votes.pop().expect("a chosen slot has a vote");
+            self.push(vote.entry);
         }
     }
 
@@ -72,7 +72,7 @@ impl Held {
     pub(crate) fn learn(&mut self, slot: Slot, entry: Entry) {
         assert!(slot <= self.chosen_below(), "chosen entries are held in a row");
         if slot == self.chosen_below() {
-            self.votes.remove(&slot);
+            self.votes.forget(slot.next(), drop);
             self.push(entry);
         }
     }
@@ -86,10 +86,8 @@ impl Held {
         let count = below.since(self.trimmed).min(self.chosen.len() as u64);
         self.chosen.drain(..count as usize);
         self.trimmed = below;
-        if self.chosen.is_empty() {
-            // Votes below were for what the snapshots have.
-            self.votes = self.votes.split_off(&below);
-        }
+        // Votes below were for what the snapshots have.
+        self.votes.forget(below, drop);
         self.log_time_ms = self.log_time_ms.max(log_time_ms);
     }
 
@@ -116,7 +114,7 @@ impl Held {
         let chosen_below = self.chosen_below();
         let from = first.max(chosen_below);
         let (mut votes, mut below, mut bytes) = (Vec::new(), None, 0);
-        for (&slot, vote) in self.votes.range(from..) {
+        for (slot, vote) in self.votes.range(SlotRange::new(from, Slot(u64::MAX))) {
             bytes += vote.entry.weight();
             if bytes > bytes_max && !votes.is_empty() {
                 below = Some(slot);

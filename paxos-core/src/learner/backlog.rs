@@ -1,10 +1,10 @@
 //! What a learner has heard and cannot apply yet.
 
+use crate::ahead::Ahead;
 use crate::ballot::Ballot;
 use crate::config::Limits;
 use crate::entry::{Entry, Vote};
 use crate::slot::{Slot, SlotRange};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// How many ranges of chosen slots are kept: one per ballot is the rule.
@@ -15,7 +15,8 @@ const RANGES_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Backlog {
     limits: Limits,
-    votes: BTreeMap<Slot, Vote>,
+    /// With the bytes that each takes.
+    votes: Ahead<(Vote, usize)>,
     bytes: usize,
     chosen: Vec<(Ballot, SlotRange)>,
     chosen_below: Slot,
@@ -25,7 +26,7 @@ impl Backlog {
     pub(crate) fn new(limits: Limits) -> Backlog {
         Backlog {
             limits,
-            votes: BTreeMap::new(),
+            votes: Ahead::default(),
             bytes: 0,
             chosen: Vec::new(),
             chosen_below: Slot::ZERO,
@@ -47,18 +48,20 @@ impl Backlog {
         if slot.since(applied_below) >= self.limits.fed_slots_max {
             return;
         }
-        let known = self.votes.get(&slot);
-        if known.is_some_and(|known| known.ballot >= vote.ballot) {
+        self.forget_votes(applied_below);
+        let known = self.votes.get(slot);
+        if known.is_some_and(|(known, _)| known.ballot >= vote.ballot) {
             return;
         }
-        let freed = known.map_or(0, |known| known.entry.weight());
-        let bytes = self.bytes - freed + vote.entry.weight();
+        let freed = known.map_or(0, |&(_, bytes)| bytes);
+        let weight = vote.entry.weight();
+        let bytes = self.bytes - freed + weight;
         // The vote that is applied next is always kept, or nothing would ever move.
         if bytes > self.limits.fed_bytes_max && slot > applied_below {
             return;
         }
         self.bytes = bytes;
-        self.votes.insert(slot, vote);
+        self.votes.insert(slot, (vote, weight));
     }
 
     /// The leader of `ballot` counted these slots. Its ranges grow; an old one is no news.
@@ -80,28 +83,29 @@ impl Backlog {
         self.chosen.push((ballot, slots));
     }
 
-    /// The entry chosen at `slot`: the vote there, if a `Chosen` of the same ballot covers it (R4).
-    pub(crate) fn take(&mut self, slot: Slot) -> Option<Entry> {
-        let ballot = self.votes.get(&slot)?.ballot;
+    /// The entry chosen at `slot`, the first that is not applied, and its bytes: the vote there, if
+    /// a `Chosen` of the same ballot covers it (R4).
+    pub(crate) fn take(&mut self, slot: Slot) -> Option<(Entry, usize)> {
+        self.forget_votes(slot);
+        let ballot = self.votes.get(slot)?.0.ballot;
         let covers = |(b, slots): &&(Ballot, SlotRange)| {
             (*b == ballot || planted!(FedOfAnotherBallot)) && slots.contains(slot)
         };
         if !planted!(VoteTakenForChoice) {
             self.chosen.iter().find(covers)?;
         }
-        let vote = self.votes.remove(&slot)?;
-        self.bytes -= vote.entry.weight();
-        Some(vote.entry)
+        let (vote, bytes) = self.votes.pop()?;
+        self.bytes -= bytes;
+        Some((vote.entry, bytes))
     }
 
     /// Drops what concerns only slots below.
     pub(crate) fn forget(&mut self, applied_below: Slot) {
-        while let Some(first) = self.votes.first_entry() {
-            if *first.key() >= applied_below {
-                break;
-            }
-            self.bytes -= first.remove().entry.weight();
-        }
+        self.forget_votes(applied_below);
         self.chosen.retain(|(_, slots)| slots.below > applied_below);
+    }
+
+    fn forget_votes(&mut self, applied_below: Slot) {
+        self.votes.forget(applied_below, |(_, bytes)| self.bytes -= bytes);
     }
 }

@@ -26,10 +26,11 @@ impl<S: StateMachine> Learner<S> {
         let before = self.applied_below;
         let skip = before.since(fetched.from) as usize;
         for entry in fetched.entries.into_iter().skip(skip) {
-            self.apply(entry, out);
+            let bytes = entry.weight();
+            self.apply(entry, bytes, out);
         }
-        while let Some(entry) = self.backlog.take(self.applied_below) {
-            self.apply(entry, out);
+        while let Some((entry, bytes)) = self.backlog.take(self.applied_below) {
+            self.apply(entry, bytes, out);
         }
         self.backlog.hear_of(fetched.chosen_below);
         self.moved(now, before, out);

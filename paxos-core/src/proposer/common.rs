@@ -174,26 +174,31 @@ impl Common {
     }
 
     /// The next entry: all that is queued, as far as it fits in an entry and in `room` bytes (R1);
-    /// none where nothing is, or nothing fits. With `is_first`, one command always does.
+    /// none where nothing is, or nothing fits. With `is_first`, one command always does. With it
+    /// comes what it weighs.
     pub(super) fn next_entry(
         &mut self,
         log_time_ms: u64,
         room: usize,
         is_first: bool,
-    ) -> Option<Entry> {
-        let mut bytes = 0;
-        let fits = |command: &&Command| {
-            bytes += command.weight();
-            bytes <= self.options.limits.entry_bytes_max.min(room)
-        };
-        let count = self.queue.iter().take_while(fits).count();
-        if count == 0 && !self.queue.front().is_some_and(|c| is_first || c.weight() <= room) {
+    ) -> Option<(Entry, usize)> {
+        let most = self.options.limits.entry_bytes_max.min(room);
+        let (mut count, mut bytes) = (0, 0);
+        for command in &self.queue {
+            let weight = command.weight();
+            let goes_alone = count == 0 && (is_first || weight <= room);
+            if bytes + weight > most && !goes_alone {
+                break;
+            }
+            bytes += weight;
+            count += 1;
+        }
+        if count == 0 {
             return None;
         }
-        let count = count.max(1);
         let commands: Arc<[Command]> = self.queue.drain(..count).collect();
-        self.queue_bytes -= commands.iter().map(Command::weight).sum::<usize>();
-        Some(Entry { log_time_ms, commands })
+        self.queue_bytes -= bytes;
+        Some((Entry { log_time_ms, commands }, Entry::WEIGHT + bytes))
     }
 
     pub(super) fn queue_is_empty(&self) -> bool {

@@ -54,6 +54,8 @@ pub(super) struct Lead {
 #[derive(Debug)]
 struct Proposal {
     entry: Entry,
+    /// What the entry weighs.
+    bytes: usize,
     votes: AcceptorSet,
     /// When it was sent to all.
     sent_at: Now,
@@ -113,7 +115,7 @@ impl Lead {
         self.pass_time(common, now);
         while self.is_open(common) {
             let slot = self.next();
-            let entry = if slot < self.adopted_below {
+            let (entry, bytes) = if slot < self.adopted_below {
                 if planted!(GapNotFilled) && !self.adopted.contains_key(&slot) {
                     break;
                 }
@@ -122,7 +124,10 @@ impl Lead {
                 }
                 // P2c where there was a vote; a hole gets a no-op (invariant 5).
                 let log_time_ms = self.clock.log_time_ms();
-                self.adopted.remove(&slot).unwrap_or_else(|| Entry::noop(log_time_ms))
+                let adopted = self.adopted.remove(&slot);
+                let entry = adopted.unwrap_or_else(|| Entry::noop(log_time_ms));
+                let bytes = entry.weight();
+                (entry, bytes)
             } else {
                 let Some(room) = self.flight.room() else { break };
                 let is_first = self.in_flight.is_empty();
@@ -131,7 +136,7 @@ impl Lead {
                     None => break,
                 }
             };
-            self.propose(now, entry, out);
+            self.propose(now, entry, bytes, out);
         }
         self.pass_time(common, now);
     }
@@ -167,7 +172,7 @@ impl Lead {
         while self.in_flight.front().is_some_and(|p| self.is_chosen(p.votes)) {
             if let Some(chosen) = self.in_flight.pop_front() {
                 let took_us = now.since(chosen.sent_at);
-                self.flight.landed(chosen.entry.weight(), took_us, timeout);
+                self.flight.landed(chosen.bytes, took_us, timeout);
             }
             self.chosen_below = self.chosen_below.next();
         }
@@ -287,7 +292,8 @@ impl Lead {
         let due = common.expiry_ms.is_some_and(|at| at <= self.clock.log_time_ms());
         if due && common.queue_is_empty() && self.is_idle(common) {
             // R18: log time passes by entries, and a session wants to expire.
-            self.propose(now, Entry::noop(self.clock.log_time_ms()), out);
+            let noop = Entry::noop(self.clock.log_time_ms());
+            self.propose(now, noop, Entry::WEIGHT, out);
         }
         None
     }
@@ -313,12 +319,13 @@ impl Lead {
     }
 
     /// R1: (ballot, slot) → entry is fixed here.
-    fn propose(&mut self, now: Now, entry: Entry, out: &mut Output<NoRecord>) {
+    fn propose(&mut self, now: Now, entry: Entry, bytes: usize, out: &mut Output<NoRecord>) {
         let slot = self.next();
         let msg = self.accept(slot, entry.clone());
-        self.flight.sent(entry.weight());
+        self.flight.sent(bytes);
         self.in_flight.push_back(Proposal {
             entry,
+            bytes,
             votes: 0,
             sent_at: now,
             again: BTreeMap::new(),
