@@ -7,6 +7,7 @@ mod cluster;
 mod histories;
 mod in_process;
 mod kills;
+mod limits;
 mod load;
 mod observer;
 mod proxy;
