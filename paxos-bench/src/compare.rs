@@ -16,6 +16,8 @@ mod local;
 mod machine;
 mod million_keys;
 mod ours;
+#[cfg(feature = "plots")]
+mod plot;
 mod processes;
 mod programs;
 mod redis;

@@ -45,6 +45,10 @@ pub struct Arguments {
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Draw the ratios into this file as well.
+    #[cfg(feature = "plots")]
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Exit with 1 when a ★ was missed.
     #[arg(long)]
     check: bool,
@@ -84,6 +88,11 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let summary = comparison.run(tell).await?;
     for skipped in &summary.skipped {
         eprintln!("SKIPPED {}: {}", skipped.row, skipped.why);
+    }
+    #[cfg(feature = "plots")]
+    if let Some(file) = &arguments.svg {
+        let svg = summary.svg().map_err(anyhow::Error::msg)?;
+        std::fs::write(file, svg).with_context(|| format!("cannot write {}", file.display()))?;
     }
     match arguments.json {
         true => println!("{}", serde_json::to_string(&summary)?),

@@ -197,4 +197,11 @@ mod tests {
         let table = summary.to_string();
         assert!(table.contains("a-row") && table.contains("3.00"), "{table}");
     }
+
+    #[cfg(feature = "plots")]
+    #[test]
+    fn a_picture_has_every_row() {
+        let svg = summary(vec![measured([300.0, 100.0, 600.0])], vec![]).svg().unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("a-row: requests/s ÷ etcd"), "{svg}");
+    }
 }
