@@ -8,19 +8,22 @@
 //! on it: superseded values are kept while they belong to the last [`HISTORY_REVISIONS_MAX`]
 //! revisions and have at most [`HISTORY_BYTES_MAX`] bytes together.
 
-mod leaves;
+mod history;
+mod keys;
+mod order;
 mod range;
 mod snapshot;
 
 pub use crate::op::RevisionError;
 
-use self::leaves::Leaves;
+use self::history::{History, Superseded};
+use self::keys::{Entry, Keys};
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
 use paxos_core::rng::mix;
 use paxos_core::{Applied, SnapshotParts, StateMachine, Unrestorable};
-use std::collections::VecDeque;
+use std::mem;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -36,16 +39,18 @@ const VERSION_OVERHEAD_BYTES: u64 = 64;
 pub struct Store {
     revision: u64,
     compacted: u64,
-    keys: Leaves,
-    live: u64,
-    digest: u64,
-    /// The revisions at which a version was superseded, and whose version it was, oldest first.
-    superseded: VecDeque<(u64, Bytes)>,
-    superseded_bytes: u64,
+    keys: Keys,
+    history: History,
+    sum: Sum,
 }
 
-/// The versions of one key that are not compacted, oldest first. There is at least one.
-type History = VecDeque<Version>;
+/// What the present versions are together.
+#[derive(Debug, Default)]
+struct Sum {
+    /// How many have a value.
+    live: u64,
+    digest: u64,
+}
 
 #[derive(Clone, Debug)]
 struct Version {
@@ -63,11 +68,9 @@ impl Store {
         Store {
             revision: 1,
             compacted: 1,
-            keys: Leaves::new(),
-            live: 0,
-            digest: 0,
-            superseded: VecDeque::new(),
-            superseded_bytes: 0,
+            keys: Keys::new(),
+            history: History::default(),
+            sum: Sum::default(),
         }
     }
 
@@ -78,23 +81,23 @@ impl Store {
 
     /// How many keys have a value.
     pub fn len(&self) -> u64 {
-        self.live
+        self.sum.live
     }
 
     /// Whether no key has a value.
     pub fn is_empty(&self) -> bool {
-        self.live == 0
+        self.sum.live == 0
     }
 
     /// How many superseded versions are kept, and their bytes.
     pub fn history(&self) -> (u64, u64) {
-        (self.superseded.len() as u64, self.superseded_bytes)
+        (self.history.count(), self.history.bytes())
     }
 
     /// The present value of a key.
     pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
-        let (key, history) = self.keys.get(key)?;
-        key_value(key, history.back()?)
+        let Entry { key, present } = self.keys.get(key)?;
+        key_value(key, present)
     }
 
     fn run(&mut self, command: &Bytes) -> OpResult {
@@ -127,16 +130,15 @@ impl Store {
     }
 
     fn present(&self, key: &[u8]) -> Option<(&[u8], Meta)> {
-        let version = self.keys.get(key)?.1.back()?;
+        let version = &self.keys.get(key)?.present;
         Some((version.value.as_deref()?, version.meta))
     }
 
     fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
         self.revision += 1;
-        self.live += 1;
         let mod_revision = self.revision;
-        self.push(key, |last| {
-            let meta = match last.filter(|last| last.value.is_some()) {
+        self.push(key, |present| {
+            let meta = match present.filter(|present| present.value.is_some()) {
                 Some(&Version { meta: Meta { create_revision, version, .. }, .. }) => {
                     Meta { create_revision, mod_revision, version: version + 1 }
                 }
@@ -157,56 +159,61 @@ impl Store {
         true
     }
 
-    /// Makes what `next` gives for the last version of a key, if it has one, the present one.
+    /// Makes what `next` gives for the present version of a key, if it has one, the present one.
     ///
     /// The key is looked up once: in a large store that is most of what a change costs.
     fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
-        let found = self.keys.get_mut(key);
-        let version = next(found.as_ref().and_then(|(_, history)| history.back()));
-        let meta = version.meta;
-        self.digest = self.digest.wrapping_add(version.digest);
-        match found {
+        let present = self.keys.get_mut(key);
+        let version = next(present.as_deref());
+        let (meta, is_deletion) = (version.meta, version.value.is_none());
+        self.sum.add(&version);
+        let superseded = match present {
             // The key is copied once: a part of the command would keep its first value alive.
             None => {
-                self.keys.insert(Bytes::copy_from_slice(key), VecDeque::from([version]));
+                self.keys.insert(Bytes::copy_from_slice(key), version);
+                None
             }
-            Some((key, history)) => {
-                if let Some(old) = history.back() {
-                    self.digest = self.digest.wrapping_sub(old.digest);
-                    self.live -= u64::from(old.value.is_some());
-                    self.superseded_bytes += bytes_of(old);
-                }
-                history.push_back(version);
-                self.superseded.push_back((self.revision, key.clone()));
+            Some(present) => {
+                let version = mem::replace(present, version);
+                let deleted = is_deletion.then(|| Bytes::copy_from_slice(key));
+                Some(Superseded { version, deleted })
             }
+        };
+        if let Some(Superseded { version, .. }) = &superseded {
+            self.sum.subtract(version);
         }
+        self.history.push(superseded);
         self.compact();
         meta
     }
 
     /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.
     fn compact(&mut self) {
-        while let Some((at, _)) = self.superseded.front() {
-            let old = self.revision - at >= HISTORY_REVISIONS_MAX;
-            if !old && self.superseded_bytes <= HISTORY_BYTES_MAX {
-                break;
-            }
-            if let Some((at, key)) = self.superseded.pop_front() {
-                self.compacted = self.compacted.max(at);
-                self.forget_oldest(&key);
+        while let Some((superseded, after)) = self.history.pop() {
+            let Some(Superseded { deleted, .. }) = superseded else { continue };
+            let at = self.revision - after;
+            self.compacted = self.compacted.max(at);
+            // Nothing is left to tell of a key that was deleted and whose values are forgotten.
+            if let Some(key) = deleted
+                && self.keys.get(&key).is_some_and(|found| found.present.meta.mod_revision == at)
+            {
+                self.keys.remove(&key);
             }
         }
     }
+}
 
-    fn forget_oldest(&mut self, key: &Bytes) {
-        let Some((_, history)) = self.keys.get_mut(key) else { return };
-        if let Some(oldest) = history.pop_front() {
-            self.superseded_bytes -= bytes_of(&oldest);
-        }
-        // Nothing is left to tell of a key that was deleted and whose values are forgotten.
-        if history.len() == 1 && history[0].value.is_none() {
-            self.keys.remove(key);
-        }
+impl Sum {
+    /// A version becomes the present one of its key.
+    fn add(&mut self, version: &Version) {
+        self.digest = self.digest.wrapping_add(version.digest);
+        self.live += u64::from(version.value.is_some());
+    }
+
+    /// A version is the present one of its key no more.
+    fn subtract(&mut self, version: &Version) {
+        self.digest = self.digest.wrapping_sub(version.digest);
+        self.live -= u64::from(version.value.is_some());
     }
 }
 
@@ -230,11 +237,11 @@ impl StateMachine for Store {
     }
 
     fn digest(&self) -> u64 {
-        mix(self.digest ^ mix(self.revision))
+        mix(self.sum.digest ^ mix(self.revision))
     }
 
-    /// Copies the upper level of the map of keys, and no key: some milliseconds for a million of
-    /// them. While the parts are read out, what changes is copied once, some 64 keys at a time.
+    /// Copies what the keys stand in, and no key: some milliseconds for a million of them. While
+    /// the parts are read out, what changes is copied once, some 64 keys at a time.
     fn snapshot(&self) -> SnapshotParts {
         Box::new(self.parts())
     }

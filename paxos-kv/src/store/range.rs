@@ -1,6 +1,7 @@
 //! Reads of many keys, a bounded part at a time.
 
-use super::{History, Store, key_value};
+use super::keys::Entry;
+use super::{Store, key_value};
 use crate::op::range::{FOUND_BYTES, RANGE_BYTES_MAX};
 use crate::op::{KeyValue, RangePage, RangeRef, RevisionError};
 use bytes::Bytes;
@@ -16,8 +17,8 @@ impl Store {
         let mut page = RangePage { revision, found: Vec::new(), next: None };
         let bytes_max = range.bytes_max.min(RANGE_BYTES_MAX);
         let mut bytes = 0;
-        for (key, history) in self.between(range) {
-            let Some(mut found) = at(key, history, revision) else { continue };
+        for entry in self.between(range) {
+            let Some(mut found) = self.entry_at(entry, revision) else { continue };
             if range.keys_only {
                 found.value = Bytes::new();
             }
@@ -36,7 +37,7 @@ impl Store {
     pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
         self.check_kept(revision)?;
         let found = self.keys.get(key);
-        Ok(found.and_then(|(key, history)| at(key, history, revision)))
+        Ok(found.and_then(|entry| self.entry_at(entry, revision)))
     }
 
     fn check_kept(&self, revision: u64) -> Result<(), RevisionError> {
@@ -49,7 +50,7 @@ impl Store {
         Ok(())
     }
 
-    fn between(&self, range: &RangeRef<'_>) -> impl Iterator<Item = (&Bytes, &History)> {
+    fn between(&self, range: &RangeRef<'_>) -> impl Iterator<Item = &Entry> {
         // A range that ends before it begins has nothing.
         let from = match range.to {
             Some(to) => range.from.min(to),
@@ -57,9 +58,9 @@ impl Store {
         };
         self.keys.range(from, range.to)
     }
-}
 
-fn at(key: &Bytes, history: &History, revision: u64) -> Option<KeyValue> {
-    let version = history.iter().rev().find(|version| version.meta.mod_revision <= revision)?;
-    key_value(key, version)
+    fn entry_at(&self, Entry { key, present }: &Entry, revision: u64) -> Option<KeyValue> {
+        let mut versions = self.history.versions(self.revision, present);
+        key_value(key, versions.find(|version| version.meta.mod_revision <= revision)?)
+    }
 }

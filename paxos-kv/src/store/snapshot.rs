@@ -4,14 +4,15 @@
 //! come in order, and of each key the versions that are kept, oldest first. All else that a store
 //! has follows from these, so that equal stores give equal parts.
 
-use super::leaves::Leaves;
-use super::{Store, Version, bytes_of, fingerprint};
+use super::history::{History, Superseded};
+use super::keys::Entry;
+use super::{Store, Version, fingerprint};
 use crate::op::{self, Meta};
 use bytes::Bytes;
 use paxos_actors::codec;
 use paxos_core::Unrestorable;
 use serde::{Deserialize, Serialize};
-use std::iter;
+use std::{iter, mem};
 
 /// Bytes of versions in a part, about; a larger version goes alone.
 const PART_BYTES: usize = 256 << 10;
@@ -37,11 +38,10 @@ struct Saved {
 }
 
 impl Store {
-    /// The parts of the store as it is now: made from a copy of its upper level, when they are
-    /// asked for.
+    /// The parts of the store as it is now, made when they are asked for.
     pub(super) fn parts(&self) -> impl Iterator<Item = Bytes> + Send + use<> {
         let header = Part::Header { revision: self.revision, compacted: self.compacted };
-        let mut versions = saved(self.keys.clone());
+        let mut versions = self.saved();
         let batches = iter::from_fn(move || {
             let (mut batch, mut bytes) = (Vec::new(), 0);
             while bytes < PART_BYTES
@@ -61,10 +61,11 @@ impl Store {
         let part = codec::decode(part).map_err(|_| Unrestorable("a part cannot be decoded"))?;
         match part {
             Part::Header { revision, compacted } => {
-                if self.revision != 1 || compacted > revision {
+                if self.revision != 1 || revision == 0 || compacted > revision {
                     return Err(Unrestorable("a header in the wrong place"));
                 }
                 (self.revision, self.compacted) = (revision, compacted);
+                self.history = History::of(revision - 1);
                 Ok(())
             }
             Part::Versions(versions) => versions.into_iter().try_for_each(|saved| self.add(saved)),
@@ -78,32 +79,33 @@ impl Store {
             return Err(Unrestorable("a version from the future"));
         }
         let digest = value.as_ref().map_or(0, |value| fingerprint(&key, value, meta));
-        self.live += u64::from(value.is_some());
-        self.digest = self.digest.wrapping_add(digest);
+        let is_deletion = value.is_none();
         let version = Version { meta, value, digest };
-        let Some((key, history)) = self.keys.get_mut(&key) else {
-            self.keys.insert(key, [version].into());
+        self.sum.add(&version);
+        let Some(present) = self.keys.get_mut(&key) else {
+            self.keys.insert(key, version);
             return Ok(());
         };
-        if let Some(old) = history.back() {
-            if old.meta.mod_revision >= meta.mod_revision {
-                return Err(Unrestorable("versions out of order"));
-            }
-            self.live -= u64::from(old.value.is_some());
-            self.digest = self.digest.wrapping_sub(old.digest);
-            self.superseded_bytes += bytes_of(old);
-            let at = meta.mod_revision;
-            let place = self.superseded.partition_point(|&(before, _)| before <= at);
-            self.superseded.insert(place, (at, key.clone()));
+        if present.meta.mod_revision >= meta.mod_revision {
+            return Err(Unrestorable("versions out of order"));
         }
-        history.push_back(version);
-        Ok(())
+        let version = mem::replace(present, version);
+        self.sum.subtract(&version);
+        let superseded = Superseded { version, deleted: is_deletion.then_some(key) };
+        match self.history.put(self.revision - meta.mod_revision, superseded) {
+            true => Ok(()),
+            false => Err(Unrestorable("a superseded version that cannot be kept")),
+        }
     }
-}
 
-fn saved(keys: Leaves) -> impl Iterator<Item = Saved> + Send {
-    keys.into_entries().flat_map(|(key, history)| {
-        let versions = history.into_iter();
-        versions.map(move |Version { meta, value, .. }| Saved { key: key.clone(), meta, value })
-    })
+    /// The versions that are kept, key by key and oldest first, from a copy.
+    fn saved(&self) -> impl Iterator<Item = Saved> + Send + use<> {
+        let (newest, history) = (self.revision, self.history.clone());
+        self.keys.copy().flat_map(move |Entry { key, present }| {
+            let mut versions: Vec<_> = history.versions(newest, &present).cloned().collect();
+            versions.reverse();
+            let versions = versions.into_iter();
+            versions.map(move |Version { meta, value, .. }| Saved { key: key.clone(), meta, value })
+        })
+    }
 }
