@@ -1,7 +1,7 @@
 //! Writes that are due at a steady rate, while one leader after the other is killed.
 //!
-//! Writes go on when one is answered that was due after the leader had ended: the leader cannot have
-//! answered that one. Both stores wait as long for a leader before they elect another.
+//! Writes go on when one is answered that was due after the leader had ended: the leader cannot
+//! have answered that one. Both stores wait as long for a leader before they elect another.
 
 use super::CompareError;
 use super::cluster::{ALL, Store, Timing, until};

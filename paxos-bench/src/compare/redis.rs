@@ -85,7 +85,7 @@ struct Measured {
     p99_us: f64,
 }
 
-/// So many requests, by its own load generator. Nothing else goes on meanwhile, so it is waited for.
+/// So many requests, by its own load generator. Nothing else goes on meanwhile: it is waited for.
 fn benchmark(
     Redis { benchmark, .. }: &Redis,
     address: SocketAddr,
