@@ -2,6 +2,7 @@
 
 pub mod chaos;
 pub mod compare;
+pub mod limits;
 pub mod load;
 pub mod local;
 pub mod sim;
@@ -14,34 +15,39 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What to do to a store.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub struct Work {
     /// Of a hundred requests, so many are writes; the others read.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(..=100))]
+    #[arg(long, default_value_t = Work::default().writes,
+        value_parser = clap::value_parser!(u8).range(..=100))]
     writes: u8,
     /// Bytes of each value written.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = Work::default().value_size)]
     value_size: usize,
     /// How many keys there are; each request takes any of them.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = Work::default().keys,
+        value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
-    /// How long it is measured, after a second of warm-up.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    seconds: u64,
     /// An open loop: so many requests are due each second in all, whether earlier ones are
     /// answered or not. Latencies count from when a request was due.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     rate: Option<u64>,
     /// In an open loop, so many requests are open at a time at most; what is due above that is not
     /// sent, and counts as failed.
-    #[arg(long, default_value_t = 10_000, requires = "rate",
+    #[arg(long, default_value_t = Work::default().in_flight, requires = "rate",
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     in_flight: u32,
 }
 
+impl Default for Work {
+    fn default() -> Work {
+        Work { writes: 100, value_size: 256, keys: 1000, rate: None, in_flight: 10_000 }
+    }
+}
+
 impl Work {
     /// The load, by so many clients where it is a closed loop.
-    fn load(&self, clients: usize) -> anyhow::Result<Load> {
+    fn load(&self, clients: usize, seconds: u64) -> anyhow::Result<Load> {
         let drive = match self.rate {
             Some(rate) => Drive::Open { rate, in_flight_max: self.in_flight },
             None => Drive::Closed { clients },
@@ -54,30 +60,29 @@ impl Work {
             writes_percent: self.writes,
             value_bytes: self.value_size,
             keys: self.keys,
-            duration: Duration::from_secs(self.seconds),
+            duration: Duration::from_secs(seconds),
         })
     }
 }
 
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Work { writes, value_size, keys, seconds, .. } = self;
-        write!(
-            f,
-            "{writes} % writes of {value_size} bytes, {keys} keys, {seconds} s after 1 s of warm-up"
-        )
+        let Work { writes, value_size, keys, .. } = self;
+        write!(f, "{writes} % writes of {value_size} bytes, {keys} keys")
     }
 }
 
 /// The server of this store: the one that was named, else the one beside this program, else the one
 /// in `PATH`.
 fn our_server(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let beside = || {
-        let file = std::env::current_exe().ok()?.with_file_name("paxos-kv");
-        file.is_file().then_some(file)
-    };
-    let found = named.map(Path::to_owned).or_else(beside);
+    let found = named.map(Path::to_owned).or_else(|| beside("paxos-kv"));
     found
         .or_else(|| in_path("paxos-kv"))
         .context("there is no paxos-kv beside this program or in PATH: build it, or use --paxos-kv")
+}
+
+/// The program of this name beside this one, if there is one.
+fn beside(name: &str) -> Option<PathBuf> {
+    let file = std::env::current_exe().ok()?.with_file_name(name);
+    file.is_file().then_some(file)
 }

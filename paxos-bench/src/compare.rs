@@ -1,43 +1,57 @@
-//! The same load on this store and on another one, on the same machine and the same disk.
+//! The same work for this store and for others, on the same machine and the same disk.
 //!
 //! Absolute figures depend on the machine and on the hour, so the two are measured in turn, each
-//! time with fresh processes and empty data, and only medians and their ratios are reported.
+//! time with fresh processes and empty data, and medians and their ratios are reported, beside what
+//! the machine allows ([`crate::limits`]).
 //!
-//! Each other store is one variant of [`Peer`], and one file that says how to find it, start it
-//! and connect to it.
+//! What is measured, and what is to be reached, stands in [`rows`]. Each other store is one variant
+//! of [`PeerName`], and one file that says how to start it and load it.
 
+mod cluster;
 #[cfg(feature = "etcd")]
 mod etcd;
+mod failover;
+mod figure;
+mod local;
+mod machine;
+mod million_keys;
 mod ours;
+#[cfg(feature = "plots")]
+mod plot;
 mod processes;
+mod programs;
+mod redis;
+mod row;
+pub mod rows;
 mod summary;
+mod table;
+mod usage;
 
-pub use self::summary::{Point, Side, Summary};
+pub use self::figure::{Figure, Sample};
+pub use self::machine::Machine;
+pub use self::programs::{Programs, in_path};
+pub use self::redis::Redis;
+pub use self::row::{Against, PeerName, Row, Sockets, Target, Verdict, Work};
+pub use self::summary::{Judged, Measured, Side, Skipped, Summary, Total};
 
-use crate::load::{Load, Report};
+use self::cluster::Store;
+use crate::limits::{MachineLimits, bare_loop};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
-
-/// A store to compare with, which is installed here.
-#[derive(Clone, Debug)]
-pub enum Peer {
-    /// etcd, by its server's binary.
-    #[cfg(feature = "etcd")]
-    Etcd(PathBuf),
-}
 
 /// What is compared, and where.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// The binary of this store, `paxos-kv`.
-    pub ours: PathBuf,
-    /// The other store.
-    pub peer: Peer,
-    /// Each load is a point of the comparison.
-    pub loads: Vec<Load>,
-    /// How often each store is measured at each point.
+    /// What runs.
+    pub programs: Programs,
+    /// What is measured.
+    pub rows: Vec<Row>,
+    /// How often each store is measured in each row.
     pub rounds: usize,
-    /// Data goes into a directory below this one, which is removed at the end: the disk that both
+    /// How long a load is measured each time.
+    pub time: Duration,
+    /// Data goes into a directory below this one, which is removed at the end: the disk that all
     /// stores write to.
     pub directory: PathBuf,
 }
@@ -48,7 +62,13 @@ pub enum CompareError {
     /// No directory for the data, or no ports.
     #[error("cannot prepare a cluster: {0}")]
     Prepare(#[source] std::io::Error),
-    /// A server's binary does not run.
+    /// A limit of the machine was not measured.
+    #[error("cannot measure what the machine allows: {0}")]
+    Limits(#[source] std::io::Error),
+    /// A program is not here.
+    #[error("{0}")]
+    Missing(String),
+    /// A program does not run.
     #[error("cannot start {}: {source}", .binary.display())]
     Start {
         /// The binary.
@@ -71,68 +91,133 @@ pub enum CompareError {
     /// It served, but no request of a load succeeded.
     #[error("no request to {0} succeeded under load")]
     Nothing(&'static str),
+    /// A program that measures a store printed something else.
+    #[error("what measures {0} printed no figures: {1}")]
+    Unreadable(&'static str, String),
 }
 
-impl Peer {
-    /// The first other store that this program knows and that is installed here; or what is
-    /// missing, and how to get it.
-    pub fn find() -> Result<Peer, &'static str> {
-        #[cfg(feature = "etcd")]
-        {
-            let missing = "etcd is not in PATH: install it (Debian: apt-get install etcd-server)";
-            in_path("etcd").map(Peer::Etcd).ok_or(missing)
-        }
-        #[cfg(not(feature = "etcd"))]
-        Err("this paxos-bench knows no other store: build it with --features etcd")
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        match *self {
-            #[cfg(feature = "etcd")]
-            Peer::Etcd(_) => etcd::NAME,
-        }
-    }
-
-    #[cfg_attr(not(feature = "etcd"), expect(unused_variables))]
-    async fn turn(&self, load: &Load, directory: &Path) -> Result<Report, CompareError> {
-        match *self {
-            #[cfg(feature = "etcd")]
-            Peer::Etcd(ref binary) => etcd::turn(binary, load, directory).await,
-        }
-    }
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Ours,
+    Peer,
+    BareLoop,
 }
 
 impl Comparison {
-    /// Measures, and tells each report as it comes: the store, the point, and the round.
+    /// Measures, and tells each sample as it comes: the row, the store, and what was found. Rows
+    /// whose other store is not here are skipped.
     pub async fn run(
         &self,
-        mut tell: impl FnMut(&'static str, &Load, &Report),
+        mut tell: impl FnMut(&Row, &'static str, &Sample),
     ) -> Result<Summary, CompareError> {
-        let mut points = Vec::new();
-        for load in &self.loads {
-            let (mut ours, mut peers) = (Vec::new(), Vec::new());
-            for _ in 0..self.rounds {
-                let report = ours::turn(&self.ours, load, &self.directory).await?;
-                tell(ours::NAME, load, &report);
-                ours.push(report);
-                let report = self.peer.turn(load, &self.directory).await?;
-                tell(self.peer.name(), load, &report);
-                peers.push(report);
-            }
-            points.push(Point::of(load, &ours, &peers));
+        let can_run = |row: &&Row| self.programs.lack(row.peer).is_none();
+        let (mut limits, mut rows) = (None, Vec::new());
+        if self.rows.iter().any(|row| can_run(&row)) {
+            let parts = MachineLimits::of_parts(&self.programs.this, &self.directory);
+            limits = Some(parts.map_err(CompareError::Limits)?);
         }
-        Ok(Summary { peer: self.peer.name(), points })
+        for row in self.rows.iter().filter(can_run) {
+            let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..self.rounds {
+                for (turn, samples) in [
+                    (Turn::Ours, &mut ours),
+                    (Turn::Peer, &mut theirs),
+                    (Turn::BareLoop, &mut bare),
+                ] {
+                    if let Some((name, sample)) = self.turn(row, turn).await? {
+                        tell(row, name, &sample);
+                        samples.push(sample);
+                    }
+                }
+            }
+            rows.push(Measured::of(row, [ours, theirs, bare]));
+        }
+        Ok(Summary {
+            machine: Machine::of(&self.directory, &self.programs),
+            rounds: self.rounds,
+            seconds: self.time.as_secs_f64(),
+            limits,
+            rows,
+            skipped: self.skipped(),
+        })
+    }
+
+    fn skipped(&self) -> Vec<Skipped> {
+        let skip = |row: &Row| {
+            let why = self.programs.lack(row.peer)?.to_owned();
+            Some(Skipped { row: row.name.clone().into_owned(), why })
+        };
+        self.rows.iter().filter_map(skip).collect()
+    }
+
+    /// One measurement; none, where the row has no such side.
+    async fn turn(
+        &self,
+        row: &Row,
+        turn: Turn,
+    ) -> Result<Option<(&'static str, Sample)>, CompareError> {
+        let sample = match (turn, &row.work) {
+            (Turn::BareLoop, _) => {
+                let sample = row.work.writers().map(|clients| self.bare_loop(clients));
+                return Ok(sample.transpose()?.map(|sample| ("bare loop", sample)));
+            }
+            (Turn::Ours, work @ (Work::Actors { .. } | Work::Core { .. })) => {
+                local::ours(&self.programs.this, work, self.time)?
+            }
+            (Turn::Ours, _) => {
+                let binary = missing(&self.programs.paxos_kv)?;
+                self.store::<ours::Ours>(binary, row).await?
+            }
+            (Turn::Peer, work) => match row.peer {
+                #[cfg(feature = "etcd")]
+                PeerName::Etcd => {
+                    let binary = missing(&self.programs.etcd)?;
+                    self.store::<etcd::Etcd>(binary, row).await?
+                }
+                #[cfg(not(feature = "etcd"))]
+                PeerName::Etcd => return missing(&self.programs.etcd).map(|_| None),
+                PeerName::Redis => {
+                    let redis = missing(&self.programs.redis)?;
+                    redis::under_load(redis, work.load(self.time), &self.directory).await?
+                }
+                peer => {
+                    let program = missing(&self.programs.peers)?;
+                    local::theirs(program, peer, work, self.time)?
+                }
+            },
+        };
+        let name = if turn == Turn::Ours { "paxos-kv" } else { row.peer.name() };
+        Ok(Some((name, sample)))
+    }
+
+    /// One measurement of three servers.
+    async fn store<S: Store>(&self, binary: &Path, row: &Row) -> Result<Sample, CompareError> {
+        match &row.work {
+            Work::MillionKeys => million_keys::measure::<S>(binary, &self.directory).await,
+            Work::Failover => failover::measure::<S>(binary, &self.directory).await,
+            work => match work.load(self.time) {
+                Some((load, sockets)) => {
+                    cluster::under_load::<S>(binary, &load, sockets, &self.directory).await
+                }
+                None => Err(CompareError::Nothing(S::NAME)),
+            },
+        }
+    }
+
+    fn bare_loop(&self, clients: usize) -> Result<Sample, CompareError> {
+        let Comparison { programs, directory, time, .. } = self;
+        let run = bare_loop::measure(&programs.this, directory, clients, *time);
+        let run = run.map_err(CompareError::Limits)?;
+        let us = |us: Option<u64>| us.map(|us| us as f64);
+        Ok(Sample::default()
+            .with(Figure::OpsPerS, run.ops_per_s)
+            .with(Figure::P50Us, us(run.us.p50))
+            .with(Figure::P99Us, us(run.us.p99)))
     }
 }
 
-/// A program, by the directories of `PATH`.
-pub fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
-}
-
-/// A report of a load under which something worked.
-fn some(store: &'static str, report: Report) -> Result<Report, CompareError> {
-    if report.any() { Ok(report) } else { Err(CompareError::Nothing(store)) }
+/// A program, or the error that says that it is missing.
+fn missing<T>(found: &Result<T, String>) -> Result<&T, CompareError> {
+    found.as_ref().map_err(|why| CompareError::Missing(why.clone()))
 }

@@ -5,7 +5,8 @@
 //! - [`chaos`]: faults on purpose while clients call, and a judge afterwards.
 //! - [`load`]: clients in a closed or an open loop, and the latencies that they see.
 //! - [`local`]: what the rules and the actors cost by themselves.
-//! - [`compare`]: the same load on this store and on another, in turn.
+//! - [`compare`]: the same work for this store and for others, in turn.
+//! - [`limits`]: what the machine allows, however a store is written.
 //! - [`processes`]: servers as processes on loopback.
 //! - [`sim`]: whole clusters in virtual time, with everything that can go wrong.
 //!
@@ -14,6 +15,7 @@
 pub mod chaos;
 pub mod check;
 pub mod compare;
+pub mod limits;
 pub mod load;
 pub mod local;
 pub mod processes;

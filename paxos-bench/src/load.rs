@@ -16,6 +16,7 @@ mod tally;
 mod target;
 
 pub use self::report::{OpenLoop, Percentiles, Report};
+pub(crate) use self::tally::latencies;
 pub use self::target::Target;
 
 use self::tally::Tally;
@@ -163,7 +164,7 @@ impl Request {
     async fn send<T: Target>(self, to: &T) -> bool {
         match self.value {
             Some(value) => to.put(self.key, value).await,
-            None => to.get(self.key).await,
+            None => to.get(self.key).await.is_some(),
         }
     }
 }

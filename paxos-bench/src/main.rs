@@ -21,11 +21,10 @@ struct Arguments {
 enum Command {
     /// Load by clients: in a closed loop, or, with `--rate`, in an open one.
     Load(cli::load::Arguments),
-    /// The same load on this store and on another, in turn, on one disk. Exit code 0: done; 1:
-    /// failed, or below `--check`; 3: there is no other store here, so nothing was checked.
     Compare(cli::compare::Arguments),
     /// Three nodes in this process, all in memory: what rules and actors cost by themselves.
     Local(cli::local::Arguments),
+    Limits(cli::limits::Arguments),
     /// Whole clusters in virtual time, with everything that can go wrong: one seed decides all of
     /// it. Exit code 0: nothing was violated; 1: something was.
     Sim(cli::sim::Arguments),
@@ -61,6 +60,7 @@ fn main() -> ExitCode {
         Command::Load(arguments) => or_code(cli::load::run(&arguments), ExitCode::FAILURE),
         Command::Compare(arguments) => or_code(cli::compare::run(&arguments), ExitCode::FAILURE),
         Command::Local(arguments) => or_code(cli::local::run(&arguments), ExitCode::FAILURE),
+        Command::Limits(arguments) => or_code(cli::limits::run(&arguments), ExitCode::FAILURE),
         Command::Sim(arguments) => or_code(cli::sim::run(&arguments), ExitCode::FAILURE),
         Command::Chaos(arguments) => or_code(cli::chaos::run(&arguments), ExitCode::from(USAGE)),
         Command::Check { file, format, limit_s } => {

@@ -1,95 +1,148 @@
 //! `paxos-bench compare`.
 
 use super::Work;
-use paxos_bench::compare::{Comparison, Peer};
-use paxos_bench::load::Drive;
+use anyhow::{Context, bail};
+use paxos_bench::compare::rows::{CUSTOM, ROWS};
+use paxos_bench::compare::{
+    Comparison, PeerName, Programs, Row, Sample, Summary, Total, Work as RowWork,
+};
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-/// Where nothing was checked, since there is nothing to compare with.
+/// Where not everything was checked, since something to compare with is missing.
 const SKIPPED: u8 = 3;
 
-/// The same load on this store and on another that is installed here, in turn: three fresh
-/// processes of each on loopback, on one disk, both durable before they answer.
+/// The same work for this store and for others that are installed here, in turn, on one disk, and
+/// what the machine allows; with what is to be reached. Exit code 0: done; 1: failed, or, with
+/// `--check`, a ★ was missed; 3: with `--check`, none was missed, but something was skipped.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How many requests are open at a time, in a closed loop; each number is a point.
-    #[arg(long, value_delimiter = ',', default_value = "1,8,64,256")]
-    clients: Vec<u16>,
-    #[command(flatten)]
-    work: Work,
-    /// How often each store is measured at each point. Medians are reported.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Only these rows.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    rows: Vec<String>,
+    /// Only rows against this store.
+    #[arg(long)]
+    peer: Option<PeerName>,
+    /// How often each store is measured in each row. Medians are reported.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// A directory on the disk that both write to. Data goes into new directories there, which are
+    /// How long a load is measured each time, after a second of warm-up.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// A directory on the disk that all write to. Data goes into new directories there, which are
     /// removed.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
     /// The server of this store; without it, the one beside this program, or in `PATH`.
     #[arg(long)]
     paxos_kv: Option<PathBuf>,
+    /// The program that runs what is compared in one process; without it, the `paxos-peers` beside
+    /// this program, or in `PATH`.
+    #[arg(long)]
+    peers_binary: Option<PathBuf>,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
-    /// Exit with 1 when this store is not so many times as good at every point: in requests per
-    /// second, or, with --rate, in the 99th percentile of latency.
+    /// Draw the ratios into this file as well.
+    #[cfg(feature = "plots")]
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Exit with 1 when a ★ was missed.
     #[arg(long)]
-    check: Option<f64>,
+    check: bool,
+    /// Instead of the rows, a load of one's own against etcd, by so many clients in a closed loop;
+    /// each number is a row. With `--rate`, it is an open loop.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["rows", "peer"])]
+    clients: Vec<u16>,
+    #[command(flatten)]
+    work: Work,
 }
 
 /// Compares, and checks if that is asked for.
 #[tokio::main]
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let peer = match Peer::find() {
-        Ok(peer) => peer,
-        Err(missing) => return Ok(skip(arguments, missing)),
-    };
     if cfg!(debug_assertions) {
         eprintln!("warning: this is a debug build, so the figures say little: use --release");
     }
-    // In an open loop the number of clients says nothing: there is one point.
-    let clients = match arguments.work.rate {
-        Some(_) => &[1],
-        None => &arguments.clients[..],
-    };
-    let loads = clients.iter().map(|&clients| arguments.work.load(clients.into()));
+    let this = std::env::current_exe().context("cannot find this program")?;
+    let ours = super::our_server(arguments.paxos_kv.as_deref());
+    let ours = ours.map_err(|missing| missing.to_string());
+    let named = arguments.peers_binary.clone();
+    let peers = named.or_else(|| super::beside("paxos-peers"));
     let comparison = Comparison {
-        ours: super::our_server(arguments.paxos_kv.as_deref())?,
-        peer,
-        loads: loads.collect::<anyhow::Result<_>>()?,
+        programs: Programs::find(this, ours, peers),
+        rows: rows(arguments)?,
         rounds: arguments.rounds.into(),
+        time: Duration::from_secs(arguments.seconds),
         directory: arguments.directory.clone(),
     };
-    eprintln!("{}", arguments.work);
-    let tell = |store, load: &paxos_bench::load::Load, report: &paxos_bench::load::Report| {
-        let drive = match load.drive {
-            Drive::Closed { clients } => format!("{clients} clients"),
-            Drive::Open { rate, .. } => format!("{rate} due/s"),
-        };
-        eprintln!("{drive:>14}  {store:<9} {:>9.0}/s  {} failed", report.ops_per_s, report.errors);
+    let tell = |row: &Row, store: &str, sample: &Sample| {
+        eprint!("{:<24} {store:<10}", row.name);
+        for (figure, value) in &sample.figures {
+            eprint!("  {} {value:.1}", figure.name());
+        }
+        eprintln!();
     };
     let summary = comparison.run(tell).await?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&summary)?);
-    } else {
-        print!("{summary}");
+    for skipped in &summary.skipped {
+        eprintln!("SKIPPED {}: {}", skipped.row, skipped.why);
     }
-    Ok(match (arguments.check, summary.lowest_ratio()) {
-        (Some(least), Some(found)) if found < least => {
-            eprintln!("below: a ratio is {found}, and {least} was asked for");
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    })
+    #[cfg(feature = "plots")]
+    if let Some(file) = &arguments.svg {
+        let svg = summary.svg().map_err(anyhow::Error::msg)?;
+        std::fs::write(file, svg).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    match arguments.json {
+        true => println!("{}", serde_json::to_string(&summary)?),
+        false => print!("{summary}"),
+    }
+    Ok(if arguments.check { check(&summary) } else { ExitCode::SUCCESS })
 }
 
-fn skip(arguments: &Arguments, missing: &str) -> ExitCode {
-    eprintln!("SKIPPED, nothing was compared: {missing}");
-    if arguments.json {
-        println!("{}", serde_json::json!({ "skipped": missing }));
+/// The rows that were asked for.
+fn rows(arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
+    let Arguments { rows, peer, clients, work, seconds, .. } = arguments;
+    // In an open loop the number of clients says nothing: there is one row.
+    let clients = if work.rate.is_some() { &[1] } else { &clients[..] };
+    if !clients.is_empty() {
+        let custom = |&clients: &u16| {
+            let load = work.load(clients.into(), *seconds)?;
+            let name = match work.rate {
+                Some(rate) => format!("etcd, {rate} due/s"),
+                None => format!("etcd, {clients} clients"),
+            };
+            let (name, peer, work) = (Cow::Owned(name), PeerName::Etcd, RowWork::Custom(load));
+            Ok(Row { name, peer, work, targets: CUSTOM })
+        };
+        return clients.iter().map(custom).collect();
     }
-    match arguments.check {
-        Some(_) => ExitCode::from(SKIPPED),
-        None => ExitCode::SUCCESS,
+    if *work != Work::default() {
+        bail!("what the rows do is given: a load of one's own needs --clients or --rate as well");
+    }
+    if let Some(unknown) = rows.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
+        let names: Vec<&str> = ROWS.iter().map(|row| &*row.name).collect();
+        bail!("there is no row {unknown}; there are {}", names.join(", "));
+    }
+    let wanted = |row: &&Row| {
+        peer.is_none_or(|peer| row.peer == peer)
+            && (rows.is_empty() || rows.iter().any(|name| *name == row.name))
+    };
+    let rows: Vec<Row> = ROWS.iter().filter(wanted).cloned().collect();
+    if rows.is_empty() {
+        bail!("none of these rows is against that store");
+    }
+    Ok(rows)
+}
+
+fn check(summary: &Summary) -> ExitCode {
+    match summary.total() {
+        Total::Reached => ExitCode::SUCCESS,
+        Total::Skipped => ExitCode::from(SKIPPED),
+        Total::Missed(missed) => {
+            missed.iter().for_each(|missed| eprintln!("★ MISSED {missed}"));
+            ExitCode::FAILURE
+        }
     }
 }

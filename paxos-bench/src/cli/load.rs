@@ -22,6 +22,9 @@ pub struct Arguments {
     clients: u16,
     #[command(flatten)]
     work: Work,
+    /// How long it is measured, after a second of warm-up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
     /// How many connected clients, each with a session, carry the load; at most four of them
     /// unless told otherwise.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -34,7 +37,7 @@ pub struct Arguments {
 /// Loads the cluster at the endpoints. It fails where no request succeeds.
 #[tokio::main]
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { clients, work, .. } = arguments;
+    let Arguments { clients, work, seconds, .. } = arguments;
     let most = if work.rate.is_some() { u16::MAX } else { *clients };
     let count = arguments.connections.unwrap_or(4).min(most);
     let mut connections = Vec::new();
@@ -42,12 +45,12 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let connected = KvClient::connect(arguments.endpoints.clone()).await;
         connections.push(connected.context("cannot reach the cluster")?);
     }
-    let load = work.load((*clients).into())?;
+    let load = work.load((*clients).into(), *seconds)?;
     match work.rate {
         None => eprint!("{clients} clients in a closed loop"),
         Some(rate) => eprint!("{rate} requests per second in an open loop"),
     }
-    eprintln!(" over {count} connected sessions, {work}");
+    eprintln!(" over {count} connected sessions, {work}, {seconds} s after 1 s of warm-up");
     let mut before = 0;
     let report = load::run(&load, &connections, |progress| {
         let load::Progress { second, done, errors, in_flight } = progress;

@@ -2,6 +2,7 @@
 
 use super::CompareError;
 use crate::processes::{self, Process, last_lines};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 /// A cluster serves within this time, or never.
-const READY: Duration = Duration::from_secs(30);
+pub(super) const READY: Duration = Duration::from_secs(60);
 
-const RETRY: Duration = Duration::from_millis(100);
+pub(super) const RETRY: Duration = Duration::from_millis(10);
 
 /// So many lines of each log are shown when a cluster does not serve.
 const SAID_LINES: usize = 10;
@@ -20,8 +21,15 @@ const SAID_LINES: usize = 10;
 #[derive(Debug)]
 pub(super) struct Processes {
     store: &'static str,
-    servers: Vec<Process>,
+    servers: Vec<Server>,
     directory: TempDir,
+}
+
+#[derive(Debug)]
+struct Server {
+    process: Process,
+    program: PathBuf,
+    arguments: Vec<OsString>,
 }
 
 impl Processes {
@@ -39,9 +47,26 @@ impl Processes {
 
     /// Starts a server. What it says goes to a file.
     pub(super) fn start(&mut self, command: Command) -> Result<(), CompareError> {
-        let binary = PathBuf::from(command.get_program());
-        let started = Process::start(command, &self.log(self.servers.len()));
-        self.servers.push(started.map_err(|source| CompareError::Start { binary, source })?);
+        let program = PathBuf::from(command.get_program());
+        let arguments = command.get_args().map(OsString::from).collect();
+        let process = launch(command, &self.log(self.servers.len()))?;
+        self.servers.push(Server { process, program, arguments });
+        Ok(())
+    }
+
+    /// Kills a server as `kill -9` does, and waits until it has ended.
+    pub(super) fn kill(&mut self, server: usize) -> Result<(), CompareError> {
+        self.servers[server].process.kill_9().map_err(CompareError::Prepare)?;
+        Ok(())
+    }
+
+    /// Starts a server that was killed, as it was started before.
+    pub(super) fn restart(&mut self, server: usize) -> Result<(), CompareError> {
+        let log = self.log(server);
+        let Server { process, program, arguments } = &mut self.servers[server];
+        let mut command = Command::new(program);
+        command.args(arguments);
+        *process = launch(command, &log)?;
         Ok(())
     }
 
@@ -55,13 +80,20 @@ impl Processes {
             match attempt().await {
                 Ok(ready) => return Ok(ready),
                 Err(_) if Instant::now() < until => sleep(RETRY).await,
-                Err(reason) => {
-                    let (store, seconds) = (self.store, READY.as_secs());
-                    let said = self.said();
-                    return Err(CompareError::NotReady { store, seconds, reason, said });
-                }
+                Err(reason) => return Err(self.not_ready(reason)),
             }
         }
+    }
+
+    /// What there is to say of a cluster that was waited for.
+    pub(super) fn not_ready(&self, reason: String) -> CompareError {
+        let (store, seconds, said) = (self.store, READY.as_secs(), self.said());
+        CompareError::NotReady { store, seconds, reason, said }
+    }
+
+    /// The numbers of its processes.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.servers.iter().map(|server| server.process.pid()).collect()
     }
 
     fn log(&self, server: usize) -> PathBuf {
@@ -72,6 +104,11 @@ impl Processes {
         let last = |server| last_lines(&self.log(server), SAID_LINES);
         (0..self.servers.len()).map(last).collect::<Vec<_>>().join("\n")
     }
+}
+
+fn launch(command: Command, log: &Path) -> Result<Process, CompareError> {
+    let binary = PathBuf::from(command.get_program());
+    Process::start(command, log).map_err(|source| CompareError::Start { binary, source })
 }
 
 /// Addresses on loopback that nobody listens on at this moment.

@@ -1,167 +1,207 @@
-//! Medians and ratios, for people and for programs.
+//! What a comparison found, as values.
 
-use crate::load::{Drive, Load, Percentiles, Report};
+use super::figure::{Figure, Sample, over};
+use super::machine::Machine;
+use super::row::{Against, PeerName, Row, Target, Verdict};
+use crate::limits::MachineLimits;
 use serde::Serialize;
-use std::fmt;
+use std::collections::BTreeMap;
 
 /// What a comparison found. As JSON it is one line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// The other store.
-    pub peer: &'static str,
-    /// A point for each load.
-    pub points: Vec<Point>,
+    /// When and where.
+    pub machine: Machine,
+    /// How often each store was measured in each row.
+    pub rounds: usize,
+    /// How long a load was measured each time.
+    pub seconds: f64,
+    /// What the machine allowed just before; none, where all rows were skipped.
+    pub limits: Option<MachineLimits>,
+    /// What was measured.
+    pub rows: Vec<Measured>,
+    /// What was not.
+    pub skipped: Vec<Skipped>,
 }
 
-/// Both stores under one load.
+/// A row that could not be measured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Its name.
+    pub row: String,
+    /// What is missing, and how to get it.
+    pub why: String,
+}
+
+/// What was measured in a row.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// Clients of a closed loop; none: it was open.
-    pub clients: Option<usize>,
-    /// Requests due per second of an open loop; none: it was closed.
-    pub rate_per_s: Option<u64>,
-    /// Of a hundred requests, so many were writes.
-    pub writes_percent: u8,
+pub struct Measured {
+    /// Its name.
+    pub row: String,
+    /// The other store.
+    pub peer: PeerName,
     /// This store.
     pub ours: Side,
     /// The other store.
     pub theirs: Side,
-    /// How many times as good this store is: by requests per second in a closed loop, by the 99th
-    /// percentile of latency in an open one, where the rate is given.
-    pub ratio: f64,
+    /// The bare loop, where it can do the work.
+    pub bare_loop: Option<Side>,
+    /// What it comes to.
+    pub targets: Vec<Judged>,
 }
 
-/// One store at one point: the median of each figure, over the rounds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// One store in one row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Side {
-    /// Requests answered with success, per second.
-    pub ops_per_s: f64,
-    /// Half of the requests took no longer, in microseconds.
-    pub p50_us: Option<u64>,
-    /// 99 of 100 took no longer, in microseconds.
-    pub p99_us: Option<u64>,
-    /// Requests that failed, in all rounds.
-    pub errors: u64,
+    /// What each figure comes to over the rounds: the median, as a rule.
+    pub medians: BTreeMap<Figure, f64>,
     /// Every round.
-    pub rounds: Vec<Report>,
+    pub rounds: Vec<Sample>,
 }
 
-impl Summary {
-    /// The lowest ratio of all points; none where there are no points.
-    pub fn lowest_ratio(&self) -> Option<f64> {
-        self.points.iter().map(|point| point.ratio).min_by(f64::total_cmp)
-    }
+/// A target, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judged {
+    /// What was wanted.
+    #[serde(flatten)]
+    pub target: Target,
+    /// This store's figure.
+    pub ours: Option<f64>,
+    /// What it is set against.
+    pub other: Option<f64>,
+    /// How many times as good this store is; none, where a figure is missing.
+    pub ratio: Option<f64>,
+    /// What that means.
+    pub verdict: Verdict,
 }
 
-impl Point {
-    /// From the reports of all rounds, at least one of each.
-    pub fn of(load: &Load, ours: &[Report], theirs: &[Report]) -> Point {
-        let (ours, theirs) = (Side::of(load, ours), Side::of(load, theirs));
-        let (clients, rate_per_s) = match load.drive {
-            Drive::Closed { clients } => (Some(clients), None),
-            Drive::Open { rate, .. } => (None, Some(rate)),
+/// What a whole comparison comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// All ★ were reached, and nothing was skipped.
+    Reached,
+    /// Nothing was missed, but rows were skipped.
+    Skipped,
+    /// These ★ were missed.
+    Missed(Vec<String>),
+}
+
+impl Measured {
+    /// From all rounds of this store, of the other, and of the bare loop.
+    pub(super) fn of(row: &Row, sides: [Vec<Sample>; 3]) -> Measured {
+        let [ours, theirs, bare] = sides.map(Side::of);
+        let judge = |&target: &Target| {
+            let figure = |side: &Side| side.medians.get(&target.figure).copied();
+            let other = match target.against {
+                Against::Peer => figure(&theirs),
+                Against::BareLoop => figure(&bare),
+                Against::Amount(amount) => Some(amount),
+            };
+            let ours = figure(&ours);
+            let ratio = ours.zip(other).map(|(ours, other)| target.figure.ratio(ours, other));
+            Judged { target, ours, other, ratio, verdict: target.judge(ratio) }
         };
-        let ratio = match load.drive {
-            Drive::Closed { .. } => ours.ops_per_s / theirs.ops_per_s,
-            Drive::Open { .. } => {
-                theirs.p99_us.unwrap_or(0) as f64 / ours.p99_us.unwrap_or(0).max(1) as f64
-            }
-        };
-        let ratio = (ratio * 100.0).round() / 100.0;
-        let writes_percent = load.writes_percent;
-        Point { clients, rate_per_s, writes_percent, ours, theirs, ratio }
+        let targets = row.targets.iter().map(judge).collect();
+        let bare_loop = (!bare.rounds.is_empty()).then_some(bare);
+        let name = row.name.clone().into_owned();
+        Measured { row: name, peer: row.peer, ours, theirs, bare_loop, targets }
     }
 }
 
 impl Side {
-    fn of(load: &Load, rounds: &[Report]) -> Side {
-        // Where there are both, writes are what costs.
-        let latency = |report: &Report| match load.writes_percent {
-            0 => report.read_us,
-            _ => report.write_us,
-        };
-        let percentile = |of: fn(Percentiles) -> Option<u64>| {
-            median(rounds.iter().filter_map(|report| of(latency(report))), u64::cmp)
-        };
-        Side {
-            ops_per_s: median(rounds.iter().map(|report| report.ops_per_s), f64::total_cmp)
-                .unwrap_or(0.0),
-            p50_us: percentile(|latency| latency.p50),
-            p99_us: percentile(|latency| latency.p99),
-            errors: rounds.iter().map(|report| report.errors).sum(),
-            rounds: rounds.to_vec(),
-        }
+    fn of(rounds: Vec<Sample>) -> Side {
+        Side { medians: over(&rounds), rounds }
     }
 }
 
-/// The one in the middle; of an even number, the lower of the two.
-fn median<T: Copy>(
-    values: impl Iterator<Item = T>,
-    compare: impl Fn(&T, &T) -> std::cmp::Ordering,
-) -> Option<T> {
-    let mut values: Vec<T> = values.collect();
-    values.sort_by(compare);
-    values.get(values.len().saturating_sub(1) / 2).copied()
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<22} {:>10} {:>8} {:>8}   {:>10} {:>8} {:>8}   {:>6}",
-            "medians, µs", "paxos-kv/s", "p50", "p99", self.peer, "p50", "p99", "ratio"
-        )?;
-        for point in &self.points {
-            let load = match (point.clients, point.rate_per_s) {
-                (Some(clients), _) => format!("{clients} clients"),
-                (_, rate) => format!("{} due/s", rate.unwrap_or(0)),
-            };
-            write!(f, "{:<22} ", format!("{load}, {} % writes", point.writes_percent))?;
-            for side in [&point.ours, &point.theirs] {
-                let us = |us: Option<u64>| us.map_or("-".to_owned(), |us| us.to_string());
-                let (p50, p99) = (us(side.p50_us), us(side.p99_us));
-                write!(f, "{:>10.0} {p50:>8} {p99:>8}   ", side.ops_per_s)?;
+impl Summary {
+    /// What it comes to.
+    pub fn total(&self) -> Total {
+        let mut missed = Vec::new();
+        for Measured { row, targets, .. } in &self.rows {
+            for judged in targets.iter().filter(|judged| judged.verdict == Verdict::Missed) {
+                let (figure, must) = (judged.target.figure.name(), judged.target.must);
+                let found = judged.ratio.map_or("not measured".into(), |ratio| ratio.to_string());
+                let must = must.unwrap_or_default();
+                missed.push(format!("{row}, {figure}: {found}, and {must} must be"));
             }
-            writeln!(f, "{:>6.2}", point.ratio)?;
         }
-        let errors = |side: fn(&Point) -> u64| self.points.iter().map(side).sum::<u64>();
-        let (ours, theirs) =
-            (errors(|point| point.ours.errors), errors(|point| point.theirs.errors));
-        writeln!(f, "failed: {ours} of paxos-kv, {theirs} of {}", self.peer)
+        match (missed.is_empty(), self.skipped.is_empty()) {
+            (false, _) => Total::Missed(missed),
+            (true, false) => Total::Skipped,
+            (true, true) => Total::Reached,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::{Sockets, Work};
     use super::*;
-    use std::time::Duration;
 
-    fn report(ops_per_s: f64, p99: u64) -> Report {
-        let latency = Percentiles { p50: Some(p99 / 2), p99: Some(p99), p999: Some(p99) };
-        let none = Percentiles { p50: None, p99: None, p999: None };
-        Report { ops_per_s, write_us: latency, read_us: none, errors: 1, open_loop: None }
+    fn measured(ops: [f64; 3]) -> Measured {
+        const TARGETS: &[Target] = &[
+            Target { figure: Figure::OpsPerS, against: Against::Peer, must: Some(2.0), goal: None },
+            Target::told(Figure::OpsPerS, Against::BareLoop),
+        ];
+        let work = Work::Closed { clients: 1, writes_percent: 100, sockets: Sockets::Shared };
+        let row = Row { name: "a-row".into(), peer: PeerName::Etcd, work, targets: TARGETS };
+        let [ours, theirs, bare] =
+            ops.map(|ops| vec![Sample::default().with(Figure::OpsPerS, ops)]);
+        Measured::of(&row, [ours, theirs, bare])
     }
 
-    fn load(drive: Drive) -> Load {
-        let duration = Duration::from_secs(1);
-        Load { drive, writes_percent: 100, value_bytes: 1, keys: 1, duration }
+    fn summary(rows: Vec<Measured>, skipped: Vec<Skipped>) -> Summary {
+        let machine = Machine {
+            date: "today".into(),
+            kernel: "some".into(),
+            processor: None,
+            cores: Some(2),
+            file_system: None,
+            commit: None,
+        };
+        Summary { machine, rounds: 1, seconds: 1.0, limits: None, rows, skipped }
     }
 
     #[test]
-    fn medians_are_compared_and_not_means() {
-        let ours = [report(300.0, 10), report(9000.0, 9), report(200.0, 500)];
-        let theirs = [report(100.0, 40), report(1.0, 90), report(150.0, 20)];
-        let closed = Point::of(&load(Drive::Closed { clients: 4 }), &ours, &theirs);
-        assert_eq!((closed.ours.ops_per_s, closed.theirs.ops_per_s), (300.0, 100.0));
-        assert_eq!((closed.ours.p99_us, closed.theirs.p99_us), (Some(10), Some(40)));
-        assert_eq!((closed.ratio, closed.ours.errors), (3.0, 3));
-        let open = Drive::Open { rate: 300, in_flight_max: 9 };
-        let open = Point::of(&load(open), &ours, &theirs);
-        assert_eq!((open.rate_per_s, open.ratio), (Some(300), 4.0));
-        let summary = Summary { peer: "other", points: vec![open, closed] };
-        assert_eq!(summary.lowest_ratio(), Some(3.0));
-        let text = summary.to_string();
-        assert!(text.contains("300 due/s, 100 % writes"), "{text}");
-        assert!(text.contains("failed: 6 of paxos-kv, 6 of other"), "{text}");
+    fn each_target_is_set_against_what_it_names() {
+        let measured = measured([300.0, 100.0, 600.0]);
+        let ratios: Vec<_> = measured.targets.iter().map(|judged| judged.ratio).collect();
+        assert_eq!(ratios, [Some(3.0), Some(0.5)]);
+        let verdicts: Vec<_> = measured.targets.iter().map(|judged| judged.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Must, Verdict::Told]);
+    }
+
+    #[test]
+    fn a_star_that_is_missed_counts_more_than_a_row_that_is_skipped() {
+        let good = measured([300.0, 100.0, 600.0]);
+        let bad = measured([150.0, 100.0, 600.0]);
+        let skipped = || vec![Skipped { row: "b-row".into(), why: "gone".into() }];
+        let missed = "a-row, requests/s: 1.5, and 2 must be".to_owned();
+        let total = |rows, skipped| summary(rows, skipped).total();
+        assert_eq!(total(vec![good.clone()], vec![]), Total::Reached);
+        assert_eq!(total(vec![good.clone()], skipped()), Total::Skipped);
+        assert_eq!(total(vec![good, bad], skipped()), Total::Missed(vec![missed]));
+    }
+
+    #[test]
+    fn json_has_every_round_and_each_verdict() {
+        let summary = summary(vec![measured([300.0, 100.0, 600.0])], vec![]);
+        let json = serde_json::to_value(&summary).unwrap();
+        let row = &json["rows"][0];
+        assert_eq!(row["ours"]["rounds"][0]["ops_per_s"], 300.0, "{json}");
+        assert_eq!(row["bare_loop"]["medians"]["ops_per_s"], 600.0, "{json}");
+        let target = &row["targets"][0];
+        assert_eq!((&target["figure"], &target["against"]), (&"ops_per_s".into(), &"peer".into()));
+        assert_eq!((&target["ratio"], &target["verdict"]), (&3.0.into(), &"must".into()));
+        let table = summary.to_string();
+        assert!(table.contains("a-row") && table.contains("3.00"), "{table}");
+    }
+
+    #[cfg(feature = "plots")]
+    #[test]
+    fn a_picture_has_every_row() {
+        let svg = summary(vec![measured([300.0, 100.0, 600.0])], vec![]).svg().unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("a-row: requests/s ÷ etcd"), "{svg}");
     }
 }

@@ -50,7 +50,7 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    fn of(latencies: &Histogram<u64>) -> Percentiles {
+    pub(crate) fn of(latencies: &Histogram<u64>) -> Percentiles {
         let at = |part| (!latencies.is_empty()).then(|| latencies.value_at_quantile(part));
         Percentiles { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
     }

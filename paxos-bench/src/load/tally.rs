@@ -85,13 +85,15 @@ impl Tally {
 
 impl Default for Tally {
     fn default() -> Tally {
-        let histogram = || {
-            let made = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
-            made.expect("an hour can be measured to three digits")
-        };
-        let (writes, reads) = (histogram(), histogram());
+        let (writes, reads) = (latencies(), latencies());
         Tally { writes, reads, errors: 0, after_end: 0, done_after_end: 0 }
     }
+}
+
+/// Latencies in microseconds, none yet.
+pub(crate) fn latencies() -> Histogram<u64> {
+    let made = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3);
+    made.expect("an hour can be measured to three digits")
 }
 
 /// All of them together.

@@ -8,8 +8,8 @@ pub trait Target: Clone + Send + Sync + 'static {
     /// Gives a key a value, durably; whether it succeeded.
     fn put(&self, key: Bytes, value: Bytes) -> impl Future<Output = bool> + Send;
 
-    /// Reads a key, linearizably; whether it succeeded.
-    fn get(&self, key: Bytes) -> impl Future<Output = bool> + Send;
+    /// Reads a key, linearizably; whether it has a value, or none, where that failed.
+    fn get(&self, key: Bytes) -> impl Future<Output = Option<bool>> + Send;
 }
 
 impl Target for KvClient {
@@ -17,7 +17,7 @@ impl Target for KvClient {
         KvClient::put(self, key, value).await.is_ok()
     }
 
-    async fn get(&self, key: Bytes) -> bool {
-        KvClient::get(self, key).await.is_ok()
+    async fn get(&self, key: Bytes) -> Option<bool> {
+        KvClient::get(self, key).await.ok().map(|found| found.is_some())
     }
 }

@@ -1,6 +1,7 @@
 //! The load command against a real cluster.
 
 use crate::cluster::Cluster;
+use paxos_bench::compare::rows::ROWS;
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -65,11 +66,21 @@ fn without_another_store_a_comparison_is_skipped_loudly() {
     };
     let run = compare(&[]);
     assert!(run.status.success(), "{run:?}");
-    assert!(run.stderr.starts_with(b"SKIPPED"), "{run:?}");
-    let skipped: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert!(skipped["skipped"].is_string(), "{skipped}");
-    let run = compare(&["--check", "1"]);
+    let said = String::from_utf8_lossy(&run.stderr);
+    let summary: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(summary["rows"], serde_json::json!([]), "{summary}");
+    for row in ROWS {
+        assert!(said.contains(&format!("SKIPPED {}: ", row.name)), "{said}");
+        let mut skipped = summary["skipped"].as_array().unwrap().iter();
+        assert!(skipped.any(|skipped| skipped["row"] == *row.name), "{summary}");
+    }
+    let run = compare(&["--check", "--rows", "redis-writes-64"]);
     assert_eq!(run.status.code(), Some(3), "nothing was checked: {run:?}");
+    let run = compare(&["--rows", "redis-wrotes"]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    assert!(String::from_utf8_lossy(&run.stderr).contains("redis-writes-64"), "{run:?}");
+    let run = compare(&["--writes", "50"]);
+    assert_eq!(run.status.code(), Some(1), "this load has no clients: {run:?}");
 }
 
 #[test]

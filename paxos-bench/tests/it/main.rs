@@ -8,6 +8,7 @@ mod guards;
 mod histories;
 mod in_process;
 mod kills;
+mod limits;
 mod load;
 mod local;
 mod observer;
