@@ -54,28 +54,38 @@ pub enum Verdict {
 /// Judges a history, every key on its own, within `limit` for all of them.
 ///
 /// One key that is not linearizable decides; otherwise one that was not judged in time does. The
-/// counter-example is cut down within the same limit.
+/// counter-example is cut down within the same limit. A limit beyond what the clock can tell is
+/// none.
 pub fn check<M: Model>(
     model: &M,
     history: &History<M::Input, M::Output>,
     limit: Duration,
 ) -> Verdict {
-    let deadline = Instant::now() + limit;
+    let end = Instant::now().checked_add(limit);
+    // The time `slice` from now, or the end of the limit if that comes first.
+    let within = |slice: Duration| {
+        let at = Instant::now() + slice;
+        end.map_or(at, |end| end.min(at))
+    };
     let mut open: Vec<_> =
         history.keys().map(|(key, operations)| Part::new(key, operations)).collect();
     let mut slice = FIRST_SLICE;
+    let mut too_large = false;
     // Turn by turn with ever longer slices, so that one hard key does not hide an easy answer.
     while !open.is_empty() {
         let mut left = Vec::new();
         for mut part in open {
-            if Instant::now() >= deadline {
+            if end.is_some_and(|end| Instant::now() >= end) {
                 return Verdict::Unknown;
             }
-            match part.judge(model, deadline.min(Instant::now() + slice)) {
+            let deadline = within(slice);
+            match part.judge(model, deadline) {
                 search::Found::Order => {}
-                search::Found::GaveUp => left.push(part),
+                search::Found::GaveUp if Instant::now() >= deadline => left.push(part),
+                // The memory was used up, as it would be the next time.
+                search::Found::GaveUp => too_large = true,
                 search::Found::None => {
-                    let deadline = deadline.min(Instant::now() + SHRINK);
+                    let deadline = within(SHRINK);
                     let shrunk =
                         explain::shrink(model, part.key, part.operations, part.end(), deadline);
                     return Verdict::NotLinearizable(shrunk);
@@ -83,15 +93,18 @@ pub fn check<M: Model>(
             }
         }
         open = left;
-        slice *= 4;
+        slice = (slice * 4).min(LAST_SLICE);
     }
-    Verdict::Linearizable
+    if too_large { Verdict::Unknown } else { Verdict::Linearizable }
 }
 
 /// A counter-example is cut down for so long at most.
 const SHRINK: Duration = Duration::from_secs(2);
 
 const FIRST_SLICE: Duration = Duration::from_millis(50);
+
+/// Longer than any memory lasts.
+const LAST_SLICE: Duration = Duration::from_secs(86_400);
 
 /// So many answers are looked at first, then twice as many, and so on: what is wrong early is
 /// found early.

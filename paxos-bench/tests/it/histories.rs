@@ -404,6 +404,11 @@ fn the_command_tells_its_verdict_by_exit_code() {
     assert!(text.starts_with("not linearizable: key \"a\"; 2 of 2 operations"), "{text}");
     let (code, text) = exit_code(&["check", &good, "--format", "json", "--limit-s", "0"]);
     assert_eq!(code, Some(3), "{text}");
+    let never = u64::MAX.to_string();
+    for (path, wanted) in [(&good, 0), (&bad, 1)] {
+        let (code, text) = exit_code(&["check", path, "--format", "json", "--limit-s", &never]);
+        assert_eq!(code, Some(wanted), "a limit that the clock cannot tell is none: {text}");
+    }
     for wrong in [
         &["check", &broken, "--format", "json"][..],
         &["check", &good, "--format", "kv-edn"],
