@@ -2,11 +2,13 @@
 //!
 //! A history that is not linearizable is cut down by steps that cannot make it so: the operations
 //! after the first answer that no order explains are dropped, then reads that are not needed, and
-//! of a long rest only the end is shown, with the states that can have come before it.
+//! of a long rest only the end is shown, with the states that can have come before it. What is
+//! shown is bounded, whether or not the time sufficed for cutting.
 
 use super::history::{self, Operation};
-use super::model::Model;
+use super::model::{Model, shorten};
 use super::search::{self, Found, Reached, Step};
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Instant;
 
@@ -20,6 +22,7 @@ pub struct CounterExample {
     /// Operations that are enough.
     pub enough: usize,
     /// What can have been before the operations shown. None of it explains all their answers.
+    /// Empty where that was not found in time.
     pub before: Vec<String>,
     /// The operations shown, in the order in which they were asked.
     pub lines: Vec<Line>,
@@ -44,6 +47,9 @@ const SHOWN: usize = 16;
 /// Of those, so many that returned are shown at least, and up to twice as many.
 const SHOWN_RETURNED: usize = 10;
 
+/// So many operations are shown at most, also where the time did not suffice to cut them down.
+const SHOWN_MAX: usize = 50;
+
 /// There are at most so many ways to have come to the operations shown.
 const WAYS: usize = 8;
 
@@ -57,11 +63,17 @@ pub(super) fn shrink<M: Model>(
     deadline: Instant,
 ) -> CounterExample {
     let mut kept: Vec<_> = operations.iter().filter(|asked| asked.invoked < end).collect();
-    let end = first_unexplained(model, &mut kept, end, deadline);
-    drop_reads(model, &mut kept, end, deadline);
+    let end = first_unexplained(model, &mut kept, end, share(deadline));
+    drop_reads(model, &mut kept, end, share(deadline));
     let (before, shown) = last_part(model, &kept, end, deadline);
     let lines = shown.into_iter().map(|operation| line(model, operation, end)).collect();
     CounterExample { key: key.to_owned(), of: operations.len(), enough: kept.len(), before, lines }
+}
+
+/// Half of the time that is left, so that the next cut has some too.
+fn share(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
 }
 
 type Kept<'a, M> = Vec<&'a Operation<<M as Model>::Input, <M as Model>::Output>>;
@@ -72,7 +84,8 @@ fn is_wrong<M: Model>(model: &M, kept: &Kept<'_, M>, end: u64, deadline: Instant
 }
 
 /// Keeps what was asked before the first answer that no order explains, and gives its time. Every
-/// beginning of a linearizable history is linearizable, so the answers can be halved.
+/// beginning of a linearizable history is linearizable, so the answers can be halved. Most often
+/// it is the answer that the search of the whole got stuck at, so that is tried first.
 fn first_unexplained<M: Model>(
     model: &M,
     kept: &mut Kept<'_, M>,
@@ -80,27 +93,44 @@ fn first_unexplained<M: Model>(
     deadline: Instant,
 ) -> u64 {
     let mut answers = history::answers(kept.iter().copied());
-    answers.retain(|&at| at < end);
-    let explained = answers.partition_point(|&at| !is_wrong(model, kept, at, deadline));
+    let steps: Vec<_> = kept.iter().filter_map(|kept| Step::until(kept, end)).collect();
+    let stuck = search::stuck_at(model, &model.init(), &steps, deadline).unwrap_or(0);
+    answers.retain(|&at| stuck <= at && at < end);
+    let wrong = |at: u64| is_wrong(model, kept, at, deadline);
+    let explained = match answers.first() {
+        Some(&first) if wrong(first) => 0,
+        _ => answers.partition_point(|&at| !wrong(at)),
+    };
     let end = answers.get(explained).copied().unwrap_or(end);
     kept.retain(|operation| operation.invoked < end);
     end
 }
 
-/// Drops reads, many at once where that goes. Without a read an order stays an order.
+/// Drops reads, many at once where that goes. Without a read an order stays an order. What was
+/// answered last is needed: all before it is explained.
 fn drop_reads<M: Model>(model: &M, kept: &mut Kept<'_, M>, end: u64, deadline: Instant) {
     let is_read = |operation: &&Operation<M::Input, M::Output>| {
         let output = operation.returned.as_ref().filter(|(at, _)| *at <= end);
         model.is_read(&operation.input, output.map(|(_, output)| output))
     };
-    let mut reads: Vec<u64> =
-        kept.iter().filter(|operation| is_read(operation)).map(|read| read.invoked).collect();
+    let is_last =
+        |operation: &Operation<_, _>| operation.returned.as_ref().is_some_and(|(at, _)| *at == end);
+    let mut reads: Vec<u64> = kept
+        .iter()
+        .filter(|operation| is_read(operation) && !is_last(operation))
+        .map(|read| read.invoked)
+        .collect();
     let mut chunk = reads.len().next_power_of_two();
     while chunk > 0 {
         let mut left = Vec::new();
         for tried in reads.chunks(chunk) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            // They are in the order in which they were asked.
+            let is_tried = |read: u64| tried.binary_search(&read).is_ok();
             let without: Kept<'_, M> =
-                kept.iter().copied().filter(|kept| !tried.contains(&kept.invoked)).collect();
+                kept.iter().copied().filter(|kept| !is_tried(kept.invoked)).collect();
             if is_wrong(model, &without, end, deadline) {
                 *kept = without;
             } else {
@@ -112,8 +142,8 @@ fn drop_reads<M: Model>(model: &M, kept: &mut Kept<'_, M>, end: u64, deadline: I
     }
 }
 
-/// The last operations, and what can have been before them; all, where they are few, or where too
-/// much can have been before any of the last.
+/// The last operations, and what can have been before them; all, where they are few. Where too
+/// much can have been before any of the last, it is not told.
 fn last_part<'a, M: Model>(
     model: &M,
     kept: &Kept<'a, M>,
@@ -132,10 +162,26 @@ fn last_part<'a, M: Model>(
             let open = |op: &&Operation<M::Input, M::Output>| {
                 op.returned.as_ref().is_none_or(|(at, _)| *at > cut)
             };
-            return (before, kept.iter().copied().filter(open).collect());
+            let shown = kept.iter().copied().filter(open).collect();
+            return (before, last_answered::<M>(shown, end));
         }
     }
-    (vec![model.describe_state(&model.init())], kept.clone())
+    let before = match kept.len() {
+        0..=SHOWN_MAX => vec![model.describe_state(&model.init())],
+        _ => Vec::new(),
+    };
+    (before, last_answered::<M>(kept.clone(), end))
+}
+
+/// Of many operations those answered last, in the order in which they were asked.
+fn last_answered<M: Model>(mut shown: Kept<'_, M>, end: u64) -> Kept<'_, M> {
+    let answered = |operation: &Operation<_, _>| {
+        operation.returned.as_ref().map(|(at, _)| *at).filter(|at| *at <= end)
+    };
+    shown.sort_by_key(|operation| Reverse((answered(operation), operation.invoked)));
+    shown.truncate(SHOWN_MAX);
+    shown.sort_by_key(|operation| operation.invoked);
+    shown
 }
 
 /// A state, and which of the operations shown have made their change to it already.
@@ -146,12 +192,18 @@ fn describe<M: Model>(
     (state, done): &Reached<M::State>,
 ) -> String {
     let mut text = model.describe_state(state);
-    for (operation, _) in early.iter().zip(done).filter(|(_, done)| **done) {
-        let output = operation.returned.as_ref();
-        if output.is_none_or(|(at, _)| *at > cut) {
-            let shown = model.describe(&operation.input, output.map(|(_, output)| output));
-            text.push_str(&format!(", after process {}: {shown}", operation.process));
-        }
+    let is_open = |operation: &&Operation<M::Input, M::Output>| {
+        operation.returned.as_ref().is_none_or(|(at, _)| *at > cut)
+    };
+    let changed = early.iter().copied().zip(done).filter(|(_, done)| **done);
+    let changed: Kept<'_, M> = changed.map(|(operation, _)| operation).filter(is_open).collect();
+    for operation in changed.iter().take(WAYS) {
+        let output = operation.returned.as_ref().map(|(_, output)| output);
+        let shown = model.describe(&operation.input, output);
+        text.push_str(&format!(", after process {}: {shown}", operation.process));
+    }
+    if changed.len() > WAYS {
+        text.push_str(&format!(", and {} more", changed.len() - WAYS));
     }
     text
 }
@@ -170,11 +222,12 @@ impl fmt::Display for CounterExample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "not linearizable")?;
         if !self.key.is_empty() {
-            write!(f, ": key {:?}", self.key)?;
+            write!(f, ": key {}", shorten(&self.key))?;
         }
         writeln!(f, "; {} of {} operations are enough", self.enough, self.of)?;
         if self.lines.len() < self.enough {
-            writeln!(f, "the last {} are shown", self.lines.len())?;
+            let (shown, left_out) = (self.lines.len(), self.enough - self.lines.len());
+            writeln!(f, "the last {shown} are shown, {left_out} before or beside them are not")?;
         }
         for (at, state) in self.before.iter().enumerate() {
             writeln!(f, "{} {state}", if at == 0 { "before:" } else { "    or:" })?;

@@ -300,7 +300,7 @@ fn got_is(got: Option<&(String, Option<u64>)>, state: Option<&(String, u64)>) ->
 }
 
 /// A value in quotes; of a long one the end, since that is where appended values differ.
-fn shorten(value: &str) -> String {
+pub(super) fn shorten(value: &str) -> String {
     const SHOWN: usize = 60;
     let length = value.chars().count();
     if length <= SHOWN {

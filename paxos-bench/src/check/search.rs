@@ -60,6 +60,20 @@ pub(super) fn explain_all<M: Model>(
     Search::new(model, start, steps).run(deadline, |_, _| true)
 }
 
+/// The time of the answer that no order got past, where there is no order of all steps. Some order
+/// explains every answer before it.
+pub(super) fn stuck_at<M: Model>(
+    model: &M,
+    start: &M::State,
+    steps: &[Step<'_, M::Input, M::Output>],
+    deadline: Instant,
+) -> Option<u64> {
+    let mut search = Search::new(model, start, steps);
+    let found = search.run(deadline, |_, _| true);
+    let time = search.events.times.get(search.furthest.checked_sub(1)?)?;
+    (found == Found::None).then_some(*time)
+}
+
 /// Every state in which all steps that returned, and maybe others, can have taken effect. None
 /// where there are more than `most`, or the time was up.
 pub(super) fn reachable<M: Model>(
@@ -92,6 +106,8 @@ struct Search<'a, M: Model> {
     missing: usize,
     /// So many of `events.certain` are in the order without a gap.
     front: usize,
+    /// The last node that nothing got past.
+    furthest: usize,
     events: Events,
     order: Vec<(usize, M::State)>,
     seen: HashSet<(Box<[u64]>, M::State)>,
@@ -110,6 +126,7 @@ impl<'a, M: Model> Search<'a, M> {
             done: vec![false; steps.len()],
             missing: steps.iter().filter(|step| step.returned.is_some()).count(),
             front: 0,
+            furthest: HEAD,
             events: Events::new(steps),
             order: Vec::new(),
             seen: HashSet::new(),
@@ -118,7 +135,7 @@ impl<'a, M: Model> Search<'a, M> {
 
     /// Goes through the configurations until `enough` says so of one in which nothing is missing.
     fn run(
-        mut self,
+        &mut self,
         deadline: Instant,
         mut enough: impl FnMut(&M::State, &[bool]) -> bool,
     ) -> Found {
@@ -143,10 +160,13 @@ impl<'a, M: Model> Search<'a, M> {
                 }
                 Some(_) => cursor = self.events.next[cursor],
                 // Whatever returned here must be in the order by now, and is not.
-                None => match self.untake() {
-                    Some(step) => cursor = self.events.next[self.events.call[step]],
-                    None => return Found::None,
-                },
+                None => {
+                    self.furthest = self.furthest.max(cursor);
+                    match self.untake() {
+                        Some(step) => cursor = self.events.next[self.events.call[step]],
+                        None => return Found::None,
+                    }
+                }
             }
         }
     }
@@ -221,6 +241,8 @@ impl<'a, M: Model> Search<'a, M> {
 
 /// The calls and returns of what is not in the order yet: a linked list, in the order of time.
 struct Events {
+    /// The time of each node but the head.
+    times: Vec<u64>,
     next: Vec<usize>,
     previous: Vec<usize>,
     /// The step that a node calls; none: the node is a return, or the end of the list.
@@ -245,6 +267,7 @@ impl Events {
         times.sort_unstable();
         let nodes = times.len() + 2;
         let mut events = Events {
+            times: times.iter().map(|(time, ..)| *time).collect(),
             next: (1..=nodes).collect(),
             previous: (0..nodes).map(|node| node.saturating_sub(1)).collect(),
             calls: vec![None; nodes],

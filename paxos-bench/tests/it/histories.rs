@@ -2,7 +2,7 @@
 
 use paxos_bench::check::{
     self, AppendModel, History, KvInput, KvModel, KvOutput, Model, Pending, Recorder,
-    RegisterModel, Verdict,
+    RegisterInput, RegisterModel, RegisterOutput, Verdict,
 };
 use paxos_core::rng::Rng;
 use std::fmt::Debug;
@@ -369,6 +369,39 @@ fn a_counter_example_is_short_and_drawn_on_one_time_line() {
     let bars = found.lines.len();
     let starts: Vec<_> = text.lines().rev().take(bars).map(|line| line.find('|')).collect();
     assert!(starts.iter().all(Option::is_some) && starts.is_sorted_by(|a, b| a >= b), "{text}");
+}
+
+#[test]
+fn a_long_history_is_cut_down_to_a_page_too() {
+    let recorder = Kv::new();
+    for version in 1..=20_000 {
+        recorder.invoke(1, "k", put(&version.to_string())).ok(KvOutput::Put(None));
+    }
+    recorder.invoke(1, "k", KvInput::Get).ok(got("19999", 19_999));
+    let found = check::check(&KvModel, &recorder.history(), LIMIT);
+    let text = fits_a_page(&found);
+    assert!(text.contains("before: \"") && text.contains("put \"20000\""), "{text}");
+
+    // Nothing can be cut here: any of the writes may have come before. And the key is long.
+    let recorder = Recorder::new();
+    for process in 0..2000 {
+        recorder.invoke(process, &"k".repeat(100_000), RegisterInput::Write(1)).unknown();
+    }
+    let read = recorder.invoke(0, &"k".repeat(100_000), RegisterInput::Read);
+    read.ok(RegisterOutput::Read(Some(2)));
+    let found = check::check(&RegisterModel, &recorder.history(), LIMIT);
+    let text = fits_a_page(&found);
+    assert!(text.contains("the last 50 are shown, 1951 before or beside them are not"), "{text}");
+}
+
+/// The text of a counter-example, which is bounded.
+fn fits_a_page(found: &Verdict) -> String {
+    let Verdict::NotLinearizable(found) = found else { panic!("{found:?}") };
+    let text = found.to_string();
+    assert!(text.lines().count() <= 60, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 400), "{text}");
+    assert!(text.contains("<- no order explains this"), "{text}");
+    text
 }
 
 fn exit_code(arguments: &[&str]) -> (Option<i32>, String) {
