@@ -2,7 +2,7 @@
 //!
 //! `{:process 0, :type :invoke, :f :append, :key "4", :value "x"}`
 
-use super::history::{Builder, History, ParseError, each_line};
+use super::history::{Builder, History, ParseError, each_line, same};
 use super::model::AppendInput;
 use std::collections::BTreeMap;
 
@@ -44,7 +44,17 @@ fn take(builder: &mut Builder<AppendInput, Option<String>>, map: &Map) -> Result
         "append" => AppendInput::Append(text()?),
         other => return Err(format!(":f is :{other}, and none of :get, :put, :append")),
     };
-    match word("type")? {
+    let kind = word("type")?;
+    if kind != "invoke" {
+        let (asked_key, asked) = builder.asked(process)?;
+        same(":key", asked_key, key)?;
+        same(":f", name(asked), name(&input))?;
+        // A value of nil says nothing, and only an answer says what became of the value.
+        if kind == "ok" && input != AppendInput::Get && map.get("value") != Some(&Value::Nil) {
+            same("operation", asked, &input)?;
+        }
+    }
+    match kind {
         "invoke" => builder.invoke(process, process, key, input),
         "ok" if input == AppendInput::Get => {
             let value = text()?;
@@ -54,6 +64,14 @@ fn take(builder: &mut Builder<AppendInput, Option<String>>, map: &Map) -> Result
         "fail" => builder.fail(process),
         "info" => builder.unknown(process),
         other => Err(format!(":type is :{other}, and none of :invoke, :ok, :fail, :info")),
+    }
+}
+
+fn name(input: &AppendInput) -> &'static str {
+    match input {
+        AppendInput::Get => ":get",
+        AppendInput::Put(_) => ":put",
+        AppendInput::Append(_) => ":append",
     }
 }
 
@@ -67,6 +85,9 @@ fn map(line: &str) -> Result<Map, String> {
             return Err("the keys of the map are keywords".to_owned());
         };
         let (value, after) = value(skip(after))?;
+        if map.contains_key(&name) {
+            return Err(format!(":{name} is there twice"));
+        }
         map.insert(name, value);
         rest = skip(after);
     }

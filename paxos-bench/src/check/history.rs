@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt::Debug;
 use thiserror::Error;
 
 /// One operation on one key. `invoked` and `returned` are places in the order of all events.
@@ -101,6 +102,12 @@ impl<I: Clone, O: Clone> Builder<I, O> {
         }
     }
 
+    /// What was asked that is open now, and on which key.
+    pub(super) fn asked(&self, name: u64) -> Result<(&str, &I), String> {
+        let open = self.open.get(&name).ok_or_else(|| nothing_open(name))?;
+        Ok((&open.key, &open.input))
+    }
+
     /// An operation ends with an answer, which is made of what was asked.
     pub(super) fn ok(
         &mut self,
@@ -145,13 +152,25 @@ impl<I: Clone, O: Clone> Builder<I, O> {
     }
 
     fn take(&mut self, name: u64) -> Result<Open<I>, String> {
-        self.open.remove(&name).ok_or_else(|| format!("process {name} has no operation open"))
+        self.open.remove(&name).ok_or_else(|| nothing_open(name))
     }
 
     fn push(&mut self, open: Open<I>, returned: Option<(u64, O)>) {
         let Open { key, process, input, invoked } = open;
         self.done.push((key, Operation { process, input, invoked, returned }));
     }
+}
+
+fn nothing_open(name: u64) -> String {
+    format!("process {name} has no operation open")
+}
+
+/// Refuses an answer that says of what was asked something else than its invocation.
+pub(super) fn same<T: PartialEq + Debug>(what: &str, asked: T, answered: T) -> Result<(), String> {
+    if asked == answered {
+        return Ok(());
+    }
+    Err(format!("the invocation has the {what} {asked:?}, and its answer {answered:?}"))
 }
 
 /// The non-empty lines of a text through `take`, which says what is wrong with a line.

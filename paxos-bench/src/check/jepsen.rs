@@ -2,7 +2,7 @@
 //!
 //! `INFO  jepsen.util - PROCESS \t :invoke|:ok|:fail|:info \t :read|:write|:cas \t VALUE`
 
-use super::history::{Builder, History, ParseError, each_line};
+use super::history::{Builder, History, ParseError, each_line, same};
 use super::model::{RegisterInput, RegisterOutput};
 
 /// Reads a log. Lines of the nemesis and of others than `jepsen.util` are passed over.
@@ -21,6 +21,13 @@ fn take(builder: &mut Builder<RegisterInput, RegisterOutput>, event: &str) -> Re
     let process = number(field()?)?;
     let process = u64::try_from(process).map_err(|_| "a process has no negative number")?;
     let (kind, operation, value) = (field()?, field()?, field()?);
+    if kind != ":invoke" {
+        let (_, asked) = builder.asked(process)?;
+        same("operation", name(asked), operation)?;
+        if kind == ":ok" && operation != ":read" && value != ":timed-out" {
+            same("operation", asked, &input(operation, value)?)?;
+        }
+    }
     match kind {
         ":invoke" => builder.invoke(process, process, "", input(operation, value)?),
         // Whether it took effect is not known, whatever the line calls it.
@@ -46,6 +53,14 @@ fn input(operation: &str, value: &str) -> Result<RegisterInput, String> {
             Ok(RegisterInput::Cas(number(from)?, number(to.trim())?))
         }
         _ => Err(format!("{operation} is none of :read, :write, :cas")),
+    }
+}
+
+fn name(input: &RegisterInput) -> &'static str {
+    match input {
+        RegisterInput::Read => ":read",
+        RegisterInput::Write(_) => ":write",
+        RegisterInput::Cas(..) => ":cas",
     }
 }
 

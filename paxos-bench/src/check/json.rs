@@ -12,11 +12,12 @@
 //! ```
 //! `type` is `invoke`, `ok` (answered), `fail` (certainly without effect) or `unknown` (may take
 //! effect at any time after it was asked, or never). A process has one operation open at a time;
-//! one that is open at the end has an unknown outcome.
+//! one that is open at the end has an unknown outcome. What an event other than `invoke` repeats of
+//! its invocation must be the same there.
 
-use super::history::{Builder, History, Operation, ParseError, each_line};
+use super::history::{Builder, History, Operation, ParseError, each_line, same};
 use super::model::{KvInput, KvOutput};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::io::{self, Write};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,12 +32,17 @@ struct Event {
     key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
+    /// None: there is no value. A null is one.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
+    value: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     done: Option<bool>,
+}
+
+fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -49,7 +55,7 @@ enum Kind {
     Unknown,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Function {
     Get,
@@ -64,6 +70,10 @@ pub fn parse(text: &str) -> Result<History<KvInput, KvOutput>, ParseError> {
     each_line(text, |line| {
         let event: Event = serde_json::from_str(line).map_err(|error| error.to_string())?;
         let process = event.process;
+        if !matches!(event.kind, Kind::Invoke) {
+            let (key, asked) = builder.asked(process)?;
+            repeats(key, asked, &event)?;
+        }
         match event.kind {
             Kind::Invoke => {
                 let key = event.key.clone().ok_or("an invocation has a \"key\"")?;
@@ -77,8 +87,31 @@ pub fn parse(text: &str) -> Result<History<KvInput, KvOutput>, ParseError> {
     Ok(builder.finish())
 }
 
+/// Whether the end of an operation says nothing else of what was asked than its invocation.
+fn repeats(key: &str, asked: &KvInput, event: &Event) -> Result<(), String> {
+    let (f, from, value) = fields(asked.clone());
+    same("key", key, event.key.as_deref().unwrap_or(key))?;
+    same("f", f, event.f.unwrap_or(f))?;
+    if event.from.is_some() {
+        same("from", &from, &event.from)?;
+    }
+    match &event.value {
+        Some(Some(answered)) if f != Function::Get => same("value", value.as_ref(), Some(answered)),
+        _ => Ok(()),
+    }
+}
+
+fn fields(input: KvInput) -> (Function, Option<String>, Option<String>) {
+    match input {
+        KvInput::Get => (Function::Get, None, None),
+        KvInput::Put(value) => (Function::Put, None, Some(value)),
+        KvInput::Delete => (Function::Delete, None, None),
+        KvInput::Cas { from, to } => (Function::Cas, from, Some(to)),
+    }
+}
+
 fn input(event: Event) -> Result<KvInput, String> {
-    let value = || event.value.clone().ok_or("put and cas have a \"value\"");
+    let value = || event.value.clone().flatten().ok_or("put and cas have a \"value\"");
     Ok(match event.f.ok_or("an invocation has an \"f\"")? {
         Function::Get => KvInput::Get,
         Function::Put => KvInput::Put(value()?),
@@ -90,7 +123,10 @@ fn input(event: Event) -> Result<KvInput, String> {
 fn output(input: &KvInput, event: Event) -> Result<KvOutput, String> {
     let done = event.done.ok_or("the answer to delete and cas has a \"done\"");
     Ok(match input {
-        KvInput::Get => KvOutput::Got(event.value.map(|value| (value, event.version))),
+        KvInput::Get => {
+            let value = event.value.ok_or("the answer to get has a \"value\"; null: absent")?;
+            KvOutput::Got(value.map(|value| (value, event.version)))
+        }
         KvInput::Put(_) => KvOutput::Put(event.version),
         KvInput::Delete => KvOutput::Deleted(done?),
         KvInput::Cas { .. } => KvOutput::Swapped(done?),
@@ -120,22 +156,18 @@ pub fn write(history: &History<KvInput, KvOutput>, to: &mut impl Write) -> io::R
 }
 
 fn invocation(process: u64, key: &str, operation: &Operation<KvInput, KvOutput>) -> Event {
-    let (f, from, value) = match operation.input.clone() {
-        KvInput::Get => (Function::Get, None, None),
-        KvInput::Put(value) => (Function::Put, None, Some(value)),
-        KvInput::Delete => (Function::Delete, None, None),
-        KvInput::Cas { from, to } => (Function::Cas, from, Some(to)),
-    };
+    let (f, from, value) = fields(operation.input.clone());
+    let value = value.map(Some);
     Event { process, f: Some(f), key: Some(key.to_owned()), from, value, ..Event::default() }
 }
 
 fn answer(process: u64, output: &KvOutput) -> Event {
     let mut event = Event { process, kind: Kind::Ok, ..Event::default() };
     match output.clone() {
-        KvOutput::Got(None) => {}
+        KvOutput::Got(None) => event.value = Some(None),
         KvOutput::Put(version) => event.version = version,
         KvOutput::Got(Some((value, version))) => {
-            event.value = Some(value);
+            event.value = Some(Some(value));
             event.version = version;
         }
         KvOutput::Deleted(done) | KvOutput::Swapped(done) => event.done = Some(done),

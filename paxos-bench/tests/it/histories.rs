@@ -404,6 +404,58 @@ fn fits_a_page(found: &Verdict) -> String {
     text
 }
 
+/// An invocation of process 1 as JSON, with an answer to it.
+fn json(asked: &str, answer: &str) -> String {
+    format!(
+        "{{\"process\":1,\"type\":\"invoke\",\"key\":\"a\",{asked}}}\n\
+         {{\"process\":1,\"type\":{answer}}}\n"
+    )
+}
+
+#[test]
+fn an_answer_that_contradicts_its_invocation_is_refused_with_its_line() {
+    let put = r#""f":"put","value":"x""#;
+    let cas = r#""f":"cas","from":"w","value":"x""#;
+    for (asked, answer, problem) in [
+        (put, r#""ok","key":"b""#, "key"),
+        (put, r#""unknown","key":"b""#, "key"),
+        (put, r#""ok","f":"get""#, "Get"),
+        (put, r#""ok","value":"y""#, "value"),
+        (put, r#""ok","f":"put","f":"put""#, "duplicate"),
+        (cas, r#""ok","from":"v","done":true"#, "from"),
+        (r#""f":"get""#, r#""ok""#, "null: absent"),
+    ] {
+        let error = check::parse_json(&json(asked, answer)).unwrap_err();
+        assert_eq!(error.line, 2, "{answer}: {error}");
+        assert!(error.problem.contains(problem), "{answer}: {error}");
+    }
+    check::parse_json(&json(put, r#""ok","f":"put","key":"a","value":"x""#)).unwrap();
+    check::parse_json(&json(cas, r#""ok","from":"w","value":"x","done":true"#)).unwrap();
+
+    let edn = |f: &str, kind: &str, key: &str, value: &str| {
+        format!("{{:process 0, :type :{kind}, :f :{f}, :key \"{key}\", :value \"{value}\"}}\n")
+    };
+    let asked = edn("put", "invoke", "a", "x");
+    for (answer, problem) in [
+        (edn("put", "ok", "a", "y"), "Put(\"y\")"),
+        (edn("put", "ok", "b", "x"), ":key"),
+        (edn("append", "ok", "a", "x"), ":append"),
+        (edn("put", "info", "b", "x"), ":key"),
+        (edn("put", "ok", "a", "x").replace(":f", ":process 1, :f"), ":process is there twice"),
+    ] {
+        let error = check::parse_kv_edn(&format!("{asked}{answer}")).unwrap_err();
+        assert_eq!(error.line, 2, "{answer}: {error}");
+        assert!(error.problem.contains(problem), "{answer}: {error}");
+    }
+
+    let asked = "INFO  jepsen.util - 0\t:invoke\t:write\t4\n";
+    for answer in [":ok\t:write\t5", ":ok\t:read\t4", ":info\t:cas\t:timed-out"] {
+        let text = format!("{asked}INFO  jepsen.util - 0\t{answer}\n");
+        let error = check::parse_jepsen_etcd(&text).unwrap_err();
+        assert_eq!(error.line, 2, "{answer}: {error}");
+    }
+}
+
 fn exit_code(arguments: &[&str]) -> (Option<i32>, String) {
     let run = Command::new(env!("CARGO_BIN_EXE_paxos-bench")).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -429,6 +481,7 @@ fn the_command_tells_its_verdict_by_exit_code() {
            {\"process\":1,\"type\":\"ok\",\"value\":null}\n";
     let bad = file("bad", &more);
     let broken = file("broken", "{\"process\":1,\"type\":\"ok\"}\n");
+    let other_key = file("other", &json(r#""f":"delete""#, r#""ok","key":"b","done":true"#));
 
     let (code, text) = exit_code(&["check", &good, "--format", "json"]);
     assert_eq!((code, text.as_str()), (Some(0), "linearizable: 1 operations on 1 keys\n"));
@@ -444,6 +497,7 @@ fn the_command_tells_its_verdict_by_exit_code() {
     }
     for wrong in [
         &["check", &broken, "--format", "json"][..],
+        &["check", &other_key, "--format", "json"],
         &["check", &good, "--format", "kv-edn"],
         &["check", "/nowhere", "--format", "json"],
         &["check", &good, "--format", "xml"],
