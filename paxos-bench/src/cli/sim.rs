@@ -7,7 +7,6 @@ use paxos_bench::sim::{self, Campaign};
 use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,14 +26,14 @@ pub struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
     /// Fail where a kind of fault struck less often in all.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["seed", "planted", "calm"])]
     faults_min: u64,
     /// Look for bugs that are planted on purpose: `all`, or the number of one; with `--seed`, in
     /// that seed only. Builds anew, with the bugs, into a directory of its own below `target`.
     #[arg(long, conflicts_with = "seeds")]
     planted: Option<String>,
     /// Measure instead how fast a cluster of three without faults is.
-    #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+    #[arg(long, conflicts_with_all = ["seeds", "seed", "planted", "threads"])]
     calm: bool,
 }
 
@@ -111,22 +110,20 @@ fn calm() -> anyhow::Result<ExitCode> {
 
 /// Runs these seeds on so many threads, and says how far it has come.
 fn many(seeds: Range<u64>, threads: u64) -> Campaign {
-    let next = AtomicU64::new(seeds.start);
+    let all = seeds.end - seeds.start;
+    let seeds = Mutex::new(seeds);
     let campaign = Mutex::new(Campaign::default());
     let is_shown = std::io::stderr().is_terminal();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
+                let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(seed) = next() {
                     let result = sim::run(seed);
                     let mut campaign = campaign.lock().unwrap_or_else(PoisonError::into_inner);
                     campaign.add(result);
                     if is_shown {
-                        show(&campaign, seeds.end - seeds.start);
+                        show(&campaign, all);
                     }
                 }
             });
@@ -180,6 +177,13 @@ mod tests {
             crate::Command::Sim(arguments) => arguments,
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn the_last_seeds_of_all_are_run_once() {
+        let campaign = many(u64::MAX - 3..u64::MAX, 2);
+        let seeds: Vec<u64> = campaign.runs.iter().map(|run| run.seed).collect();
+        assert_eq!(seeds, [u64::MAX - 3, u64::MAX - 2, u64::MAX - 1]);
     }
 
     #[test]

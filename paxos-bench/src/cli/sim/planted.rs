@@ -48,7 +48,11 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
             Planted::RULES.into_iter().filter(|&bug| bug as u32 == number).collect()
         }
     };
-    ensure!(!bugs.is_empty(), "there is no bug {which} that clusters could show: see `planted.rs`");
+    ensure!(
+        !bugs.is_empty(),
+        "there is no bug {which} that clusters could show: see paxos-core/src/planted.rs, and the \
+         tests of planted bugs, which find those of the disk"
+    );
     ensure!(asked.seed.is_none() || bugs.len() == 1, "give the number of one bug beside --seed");
     if let Some(seed) = asked.seed {
         plant(bugs.first().copied());
@@ -68,6 +72,9 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
         missed += u64::from(violation.is_none());
         let seconds = begin.elapsed().as_secs();
         println!("{:>3} {:<24} {seeds:>6} {seconds:>5}  {what}", bug as u32, format!("{bug:?}"));
+        if let (Some(found), false) = (&violation, which == "all") {
+            println!("{found}");
+        }
     }
     if missed > 0 {
         bail!("{missed} bugs are not found");
