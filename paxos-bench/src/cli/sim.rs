@@ -2,9 +2,10 @@
 
 mod planted;
 
+use super::{print, tell};
 use anyhow::{bail, ensure};
 use paxos_bench::sim::{self, Campaign};
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -52,12 +53,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
     let campaign = many(arguments.seeds.clone(), threads);
     let seconds = begin.elapsed().as_secs_f64();
-    print!("{campaign}");
     let virtual_s = campaign.runs.iter().map(|run| run.virtual_us).sum::<u64>() / 1_000_000;
     let speed = virtual_s as f64 / seconds / threads as f64;
-    println!("{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each");
+    // What is violated is told even where this cannot be.
+    let printed = print(format_args!(
+        "{campaign}{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each"
+    ));
     for violation in campaign.violations.iter().take(10) {
-        eprintln!("{violation}");
+        tell(violation);
     }
     if !campaign.violations.is_empty() {
         bail!("{} seeds fail", campaign.violations.len());
@@ -72,6 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "{kind:?} struck {count} times, and not {least}: run more seeds, or ask for less"
         );
     }
+    printed?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,7 +83,7 @@ fn one(seed: u64, traced: bool) -> anyhow::Result<ExitCode> {
     let result = match traced {
         true => {
             let (trace, result) = sim::trace(seed);
-            std::io::stdout().lock().write_all(trace.as_bytes())?;
+            print(trace)?;
             result
         }
         false => sim::run(seed),
@@ -87,7 +91,7 @@ fn one(seed: u64, traced: bool) -> anyhow::Result<ExitCode> {
     match result {
         // A trace tells it all, and is the same each time.
         Ok(_) if traced => {}
-        Ok(report) => println!("{report:#?}"),
+        Ok(report) => print(format_args!("{report:#?}"))?,
         Err(violation) => bail!("{violation}"),
     }
     Ok(ExitCode::SUCCESS)
@@ -100,11 +104,11 @@ fn calm() -> anyhow::Result<ExitCode> {
         Err(violation) => bail!("{violation}"),
     };
     let virtual_s = report.virtual_us as f64 / 1e6;
-    println!(
+    print(format_args!(
         "{:.0} calls a second of virtual time, {:.0} times as fast as real time",
         report.done as f64 / virtual_s,
         virtual_s / begin.elapsed().as_secs_f64()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,7 +117,7 @@ fn many(seeds: Range<u64>, threads: u64) -> Campaign {
     let all = seeds.end - seeds.start;
     let seeds = Mutex::new(seeds);
     let campaign = Mutex::new(Campaign::default());
-    let is_shown = std::io::stderr().is_terminal();
+    let is_shown = io::stderr().is_terminal();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -130,7 +134,7 @@ fn many(seeds: Range<u64>, threads: u64) -> Campaign {
         }
     });
     if is_shown {
-        eprintln!();
+        tell("");
     }
     let mut campaign = campaign.into_inner().unwrap_or_else(PoisonError::into_inner);
     campaign.runs.sort_by_key(|run| run.seed);
@@ -143,7 +147,8 @@ fn show(campaign: &Campaign, all: u64) {
     let done = (campaign.runs.len() + campaign.violations.len()) as u64;
     let full = (done * WIDTH / all.max(1)) as usize;
     let bar = "#".repeat(full) + &" ".repeat(WIDTH as usize - full);
-    eprint!("\r[{bar}] {done} of {all} seeds, {} fail", campaign.violations.len());
+    let failed = campaign.violations.len();
+    let _ = write!(io::stderr(), "\r[{bar}] {done} of {all} seeds, {failed} fail");
 }
 
 fn processors() -> u64 {

@@ -33,6 +33,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
 /// In a build with bugs: looks for one after the other, and prints a table.
 #[cfg(paxos_planted)]
 pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitCode> {
+    use crate::cli::print;
     use anyhow::{Context, bail, ensure};
     use paxos_bench::sim::planted::hunt;
     use paxos_core::planted::{Planted, plant};
@@ -60,7 +61,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
     }
     // What a violation says is printed in the table.
     std::panic::set_hook(Box::new(|_| {}));
-    println!("{:>3} {:<24} {:>6} {:>5}  found by", "no.", "bug", "seeds", "s");
+    print(format_args!("{:>3} {:<24} {:>6} {:>5}  found by", "no.", "bug", "seeds", "s"))?;
     let mut missed = 0;
     for bug in bugs {
         let begin = Instant::now();
@@ -71,9 +72,10 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
         };
         missed += u64::from(violation.is_none());
         let seconds = begin.elapsed().as_secs();
-        println!("{:>3} {:<24} {seeds:>6} {seconds:>5}  {what}", bug as u32, format!("{bug:?}"));
+        let (number, name) = (bug as u32, format!("{bug:?}"));
+        print(format_args!("{number:>3} {name:<24} {seeds:>6} {seconds:>5}  {what}"))?;
         if let (Some(found), false) = (&violation, which == "all") {
-            println!("{found}");
+            print(format_args!("{found}"))?;
         }
     }
     if missed > 0 {
