@@ -14,6 +14,8 @@ mod documents {
     mod changelog {}
     #[doc = include_str!("../../docs/features.md")]
     mod features {}
+    #[doc = include_str!("../../docs/performance.md")]
+    mod performance {}
     #[doc = include_str!("../../docs/primer.md")]
     mod primer {}
     #[doc = include_str!("../../docs/protocol.md")]

@@ -10,9 +10,37 @@ pub mod sim;
 use anyhow::{Context, bail};
 use paxos_bench::compare::in_path;
 use paxos_bench::load::{Drive, Load};
+use serde::Serialize;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Writes a line, or lines, to standard output: the one way there for each command. A reader that
+/// has seen enough is no failure.
+pub fn print(lines: impl fmt::Display) -> anyhow::Result<()> {
+    let text = lines.to_string();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut out = io::stdout().lock();
+    match out.write_all((text + end).as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
+}
+
+/// Prints what came of a command, as one line of JSON if that was asked for.
+fn print_report(report: &(impl fmt::Display + Serialize), json: bool) -> anyhow::Result<()> {
+    match json {
+        true => print(serde_json::to_string(report)?),
+        false => print(report),
+    }
+}
+
+/// Writes a line to standard error. Where that cannot be, there is nobody to tell, and no reason to
+/// panic, as `eprintln` would.
+pub fn tell(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// What to do to a store.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]

@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 
 fn or_code(result: anyhow::Result<ExitCode>, code: ExitCode) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        cli::tell(format_args!("error: {error:#}"));
         code
     })
 }
@@ -95,7 +95,7 @@ fn run_check(file: &PathBuf, format: Format, limit: Duration) -> anyhow::Result<
             judge(&check::KvModel, &history, limit)
         }
     };
-    judged.with_context(|| format!("{name} tells of no operation: is it in another format?"))
+    judged?.with_context(|| format!("{name} tells of no operation: is it in another format?"))
 }
 
 /// None: there is nothing to judge.
@@ -103,24 +103,26 @@ fn judge<M: Model>(
     model: &M,
     history: &History<M::Input, M::Output>,
     limit: Duration,
-) -> Option<ExitCode> {
+) -> anyhow::Result<Option<ExitCode>> {
     if history.is_empty() {
-        return None;
+        return Ok(None);
     }
     let size = format!("{} operations on {} keys", history.len(), history.keys().count());
-    Some(match check::check(model, history, limit) {
+    Ok(Some(match check::check(model, history, limit) {
         Verdict::Linearizable => {
-            println!("linearizable: {size}");
+            cli::print(format_args!("linearizable: {size}"))?;
             ExitCode::SUCCESS
         }
         Verdict::NotLinearizable(counter_example) => {
-            print!("{counter_example}");
+            cli::print(counter_example)?;
             ExitCode::FAILURE
         }
         Verdict::Unknown => {
             let limit_s = limit.as_secs();
-            println!("unknown: {size} were not judged within {limit_s} s: give more by --limit-s");
+            cli::print(format_args!(
+                "unknown: {size} were not judged within {limit_s} s: give more by --limit-s"
+            ))?;
             ExitCode::from(NOT_JUDGED)
         }
-    })
+    }))
 }

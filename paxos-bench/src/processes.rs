@@ -12,10 +12,13 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+use paxos_core::rng::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -43,10 +46,33 @@ pub fn serve(program: &Path, place: &Place, initial_cluster: &str) -> Command {
     serve
 }
 
-/// Addresses on loopback that nobody listened on a moment ago.
+/// Below the ports that a system gives to connections that go out: one of these might take a port
+/// before its server does, or while that is down.
+const PORTS: Range<u64> = 12_000..32_000;
+
+/// So many ports are tried for each that is wanted.
+const TRIES: usize = 100;
+
+/// Addresses on loopback that nobody listened on a moment ago, drawn anew each time: so that those
+/// who ask at the same time get different ones.
 pub fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0");
-    let held = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
+    let mut rng = Rng::new(RandomState::new().hash_one(std::process::id()));
+    let mut held = Vec::new();
+    for _ in 0..TRIES * count {
+        if held.len() == count {
+            break;
+        }
+        let port = rng.between(PORTS.start, PORTS.end) as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => held.push(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if held.len() < count {
+        let what = format!("fewer than {count} ports from {PORTS:?} are free");
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, what));
+    }
     held.iter().map(TcpListener::local_addr).collect()
 }
 

@@ -1,5 +1,6 @@
 //! `paxos-bench chaos`.
 
+use super::tell;
 use paxos_bench::chaos::{self, Bounds, Kind, Options, actors, processes};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::time::{Duration, SystemTime};
 const EVERY_KIND_S: u64 = 120;
 
 /// Kills nodes, cuts links and breaks disks while clients call, and judges what they saw. Exit code
-/// 0: all held; 1: it did not, or too little happened; 2: it could not be started.
+/// 0: all held; 1: it did not, or too little happened; 2: it could not be started, or its report
+/// not be written.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Nodes of the cluster.
@@ -56,22 +58,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let options = arguments.options();
     if !arguments.in_process && options.kinds.contains(&Kind::FullDisk) && !chaos::has_namespace() {
         // It goes on in there, if it can.
-        eprintln!("no full disk: {}", chaos::enter_namespace());
+        tell(format_args!("no full disk: {}", chaos::enter_namespace()));
     }
-    eprintln!("seed {}", options.seed);
-    let tell = |what: &str| eprintln!("{what}");
+    tell(format_args!("seed {}", options.seed));
+    let tell_event = |what: &str| tell(what);
     let report = match arguments.in_process {
-        true => actors::run(&options, arguments.runs, tell)?,
+        true => actors::run(&options, arguments.runs, tell_event)?,
         false => {
             let program = super::our_server(arguments.paxos_kv.as_deref())?;
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(processes::run(&program, &options, tell))?
+            runtime.block_on(processes::run(&program, &options, tell_event))?
         }
     };
-    match arguments.json {
-        true => println!("{}", serde_json::to_string(&report)?),
-        false => print!("{report}"),
-    }
+    super::print_report(&report, arguments.json)?;
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -64,7 +64,7 @@ pub struct Arguments {
 #[tokio::main]
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        eprintln!("warning: this is a debug build, so the figures say little: use --release");
+        super::tell("warning: this is a debug build, so the figures say little: use --release");
     }
     let this = std::env::current_exe().context("cannot find this program")?;
     let ours = super::our_server(arguments.paxos_kv.as_deref());
@@ -79,25 +79,21 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         directory: arguments.directory.clone(),
     };
     let tell = |row: &Row, store: &str, sample: &Sample| {
-        eprint!("{:<24} {store:<10}", row.name);
-        for (figure, value) in &sample.figures {
-            eprint!("  {} {value:.1}", figure.name());
-        }
-        eprintln!();
+        let each = sample.figures.iter();
+        let figures = each.map(|(figure, value)| format!("  {} {value:.1}", figure.name()));
+        let figures = figures.collect::<String>();
+        super::tell(format_args!("{:<24} {store:<10}{figures}", row.name));
     };
     let summary = comparison.run(tell).await?;
     for skipped in &summary.skipped {
-        eprintln!("SKIPPED {}: {}", skipped.row, skipped.why);
+        super::tell(format_args!("SKIPPED {}: {}", skipped.row, skipped.why));
     }
     #[cfg(feature = "plots")]
     if let Some(file) = &arguments.svg {
         let svg = summary.svg().map_err(anyhow::Error::msg)?;
         std::fs::write(file, svg).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    match arguments.json {
-        true => println!("{}", serde_json::to_string(&summary)?),
-        false => print!("{summary}"),
-    }
+    super::print_report(&summary, arguments.json)?;
     Ok(if arguments.check { check(&summary) } else { ExitCode::SUCCESS })
 }
 
@@ -141,7 +137,7 @@ fn check(summary: &Summary) -> ExitCode {
         Total::Reached => ExitCode::SUCCESS,
         Total::Skipped => ExitCode::from(SKIPPED),
         Total::Missed(missed) => {
-            missed.iter().for_each(|missed| eprintln!("★ MISSED {missed}"));
+            missed.iter().for_each(|missed| super::tell(format_args!("★ MISSED {missed}")));
             ExitCode::FAILURE
         }
     }

@@ -61,9 +61,5 @@ fn measure(directory: &Path, time: Duration, json: bool) -> anyhow::Result<()> {
     for clients in CLIENTS {
         limits.bare_loop.push(bare_loop::measure(&program, directory, clients, time)?);
     }
-    match json {
-        true => println!("{}", serde_json::to_string(&limits)?),
-        false => print!("{limits}"),
-    }
-    Ok(())
+    super::print_report(&limits, json)
 }

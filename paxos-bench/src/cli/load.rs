@@ -46,26 +46,22 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         connections.push(connected.context("cannot reach the cluster")?);
     }
     let load = work.load((*clients).into(), *seconds)?;
-    match work.rate {
-        None => eprint!("{clients} clients in a closed loop"),
-        Some(rate) => eprint!("{rate} requests per second in an open loop"),
-    }
-    eprintln!(" over {count} connected sessions, {work}, {seconds} s after 1 s of warm-up");
+    let drive = match work.rate {
+        None => format!("{clients} clients in a closed loop"),
+        Some(rate) => format!("{rate} requests per second in an open loop"),
+    };
+    super::tell(format_args!(
+        "{drive} over {count} connected sessions, {work}, {seconds} s after 1 s of warm-up"
+    ));
     let mut before = 0;
     let report = load::run(&load, &connections, |progress| {
         let load::Progress { second, done, errors, in_flight } = progress;
-        eprint!("{second:>4} s  {:>8} requests/s  {errors} failed", done - before);
-        match in_flight {
-            Some(open) => eprintln!("  {open} open"),
-            None => eprintln!(),
-        }
+        let speed = done - before;
+        let open = in_flight.map(|open| format!("  {open} open")).unwrap_or_default();
+        super::tell(format_args!("{second:>4} s  {speed:>8} requests/s  {errors} failed{open}"));
         before = done;
     })
     .await;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{report}");
-    }
+    super::print_report(&report, arguments.json)?;
     Ok(if report.any() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -70,7 +70,7 @@ enum ClientsOn {
 /// Measures, and prints what came of it.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        eprintln!("warning: this is a debug build, so the figures say little: use --release");
+        super::tell("warning: this is a debug build, so the figures say little: use --release");
     }
     match &arguments.what {
         What::Core { every, shape } => {
@@ -108,10 +108,6 @@ impl Shape {
     }
 
     fn print(&self, report: &(impl Display + Serialize)) -> anyhow::Result<()> {
-        match self.json {
-            true => println!("{}", serde_json::to_string(report)?),
-            false => print!("{report}"),
-        }
-        Ok(())
+        super::print_report(report, self.json)
     }
 }

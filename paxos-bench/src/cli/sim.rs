@@ -2,12 +2,12 @@
 
 mod planted;
 
+use super::{print, tell};
 use anyhow::{bail, ensure};
 use paxos_bench::sim::{self, Campaign};
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,14 +27,14 @@ pub struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: Option<u64>,
     /// Fail where a kind of fault struck less often in all.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["seed", "planted", "calm"])]
     faults_min: u64,
     /// Look for bugs that are planted on purpose: `all`, or the number of one; with `--seed`, in
     /// that seed only. Builds anew, with the bugs, into a directory of its own below `target`.
     #[arg(long, conflicts_with = "seeds")]
     planted: Option<String>,
     /// Measure instead how fast a cluster of three without faults is.
-    #[arg(long, conflicts_with_all = ["seeds", "seed"])]
+    #[arg(long, conflicts_with_all = ["seeds", "seed", "planted", "threads"])]
     calm: bool,
 }
 
@@ -53,12 +53,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
     let campaign = many(arguments.seeds.clone(), threads);
     let seconds = begin.elapsed().as_secs_f64();
-    print!("{campaign}");
     let virtual_s = campaign.runs.iter().map(|run| run.virtual_us).sum::<u64>() / 1_000_000;
     let speed = virtual_s as f64 / seconds / threads as f64;
-    println!("{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each");
+    // What is violated is told even where this cannot be.
+    let printed = print(format_args!(
+        "{campaign}{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each"
+    ));
     for violation in campaign.violations.iter().take(10) {
-        eprintln!("{violation}");
+        tell(violation);
     }
     if !campaign.violations.is_empty() {
         bail!("{} seeds fail", campaign.violations.len());
@@ -73,6 +75,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             "{kind:?} struck {count} times, and not {least}: run more seeds, or ask for less"
         );
     }
+    printed?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,7 +83,7 @@ fn one(seed: u64, traced: bool) -> anyhow::Result<ExitCode> {
     let result = match traced {
         true => {
             let (trace, result) = sim::trace(seed);
-            std::io::stdout().lock().write_all(trace.as_bytes())?;
+            print(trace)?;
             result
         }
         false => sim::run(seed),
@@ -88,7 +91,7 @@ fn one(seed: u64, traced: bool) -> anyhow::Result<ExitCode> {
     match result {
         // A trace tells it all, and is the same each time.
         Ok(_) if traced => {}
-        Ok(report) => println!("{report:#?}"),
+        Ok(report) => print(format_args!("{report:#?}"))?,
         Err(violation) => bail!("{violation}"),
     }
     Ok(ExitCode::SUCCESS)
@@ -101,39 +104,37 @@ fn calm() -> anyhow::Result<ExitCode> {
         Err(violation) => bail!("{violation}"),
     };
     let virtual_s = report.virtual_us as f64 / 1e6;
-    println!(
+    print(format_args!(
         "{:.0} calls a second of virtual time, {:.0} times as fast as real time",
         report.done as f64 / virtual_s,
         virtual_s / begin.elapsed().as_secs_f64()
-    );
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs these seeds on so many threads, and says how far it has come.
 fn many(seeds: Range<u64>, threads: u64) -> Campaign {
-    let next = AtomicU64::new(seeds.start);
+    let all = seeds.end - seeds.start;
+    let seeds = Mutex::new(seeds);
     let campaign = Mutex::new(Campaign::default());
-    let is_shown = std::io::stderr().is_terminal();
+    let is_shown = io::stderr().is_terminal();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
+                let next = || seeds.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(seed) = next() {
                     let result = sim::run(seed);
                     let mut campaign = campaign.lock().unwrap_or_else(PoisonError::into_inner);
                     campaign.add(result);
                     if is_shown {
-                        show(&campaign, seeds.end - seeds.start);
+                        show(&campaign, all);
                     }
                 }
             });
         }
     });
     if is_shown {
-        eprintln!();
+        tell("");
     }
     let mut campaign = campaign.into_inner().unwrap_or_else(PoisonError::into_inner);
     campaign.runs.sort_by_key(|run| run.seed);
@@ -146,7 +147,8 @@ fn show(campaign: &Campaign, all: u64) {
     let done = (campaign.runs.len() + campaign.violations.len()) as u64;
     let full = (done * WIDTH / all.max(1)) as usize;
     let bar = "#".repeat(full) + &" ".repeat(WIDTH as usize - full);
-    eprint!("\r[{bar}] {done} of {all} seeds, {} fail", campaign.violations.len());
+    let failed = campaign.violations.len();
+    let _ = write!(io::stderr(), "\r[{bar}] {done} of {all} seeds, {failed} fail");
 }
 
 fn processors() -> u64 {
@@ -180,6 +182,13 @@ mod tests {
             crate::Command::Sim(arguments) => arguments,
             other => panic!("{line}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn the_last_seeds_of_all_are_run_once() {
+        let campaign = many(u64::MAX - 3..u64::MAX, 2);
+        let seeds: Vec<u64> = campaign.runs.iter().map(|run| run.seed).collect();
+        assert_eq!(seeds, [u64::MAX - 3, u64::MAX - 2, u64::MAX - 1]);
     }
 
     #[test]

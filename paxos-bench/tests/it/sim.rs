@@ -1,7 +1,8 @@
 //! The simulation itself. The gate runs many seeds by `paxos-bench sim`; here are a few.
 
 use paxos_bench::sim::{self, Campaign, FaultKind};
-use std::process::Command;
+use std::fs::File;
+use std::process::{Command, Stdio};
 
 /// Seeds that are run here.
 const SEEDS: u64 = 40;
@@ -39,6 +40,22 @@ fn another_process_gives_the_same_trace() {
         output.stdout
     };
     assert!(trace() == trace(), "the trace depends on more than the seed");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_one_clear_error() {
+    let run = |stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paxos-bench"));
+        let output = command.args(["sim", "--seed", "7"]).stdout(stdout).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, stderr) = run(File::create("/dev/full").expect("a full disk").into());
+    assert_eq!((code, stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("error: cannot write to standard output: "), "{stderr}");
+    // Nobody reads it any more.
+    let (_, unread) = std::io::pipe().expect("a pipe");
+    let (code, stderr) = run(unread.into());
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
 }
 
 #[test]

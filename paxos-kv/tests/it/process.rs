@@ -6,8 +6,10 @@ use paxos_core::{Body, Command, NodeId, SessionId, Slot};
 use paxos_kv::Op;
 use paxos_kv::wire::{REQUEST, Request, VERSION};
 use paxos_net::FrameWriter;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 #[test]
@@ -76,6 +78,26 @@ fn a_command_waits_for_nodes_that_do_not_listen_yet() {
     cluster.start(1);
     let run = put.join().unwrap();
     assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+}
+
+/// Standard error may be a file on a full disk, or a pipe that nobody reads any more.
+#[test]
+fn a_node_that_cannot_log_loses_the_lines_and_goes_on() {
+    for closed in [false, true] {
+        let mut cluster = Processes::new(1);
+        let mut args = cluster.serve_args(1, &cluster.data_dir(1));
+        args.retain(|arg| !arg.starts_with("--log-level"));
+        // It says that it has started, if nothing else.
+        args.push("--log-level=info".to_owned());
+        let log: Stdio = match closed {
+            true => std::io::pipe().unwrap().1.into(),
+            false => File::create("/dev/full").unwrap().into(),
+        };
+        cluster.start_logging(1, &args, log);
+        until("a write is taken", || cluster.run(&["put", "k", "v"]).code == 0);
+        assert_eq!(cluster.run(&["get", "k"]).stdout, "v\n");
+        assert_eq!(cluster.stop(1), Some(0));
+    }
 }
 
 #[test]

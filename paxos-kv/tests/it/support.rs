@@ -151,6 +151,11 @@ impl Processes {
     /// Starts a node with other arguments than its own.
     pub fn start_with(&mut self, node: usize, args: &[String]) {
         let log = std::fs::File::options().append(true).create(true).open(self.log(node)).unwrap();
+        self.start_logging(node, args, log.into());
+    }
+
+    /// Starts a node whose standard error is something else than its log.
+    pub fn start_logging(&mut self, node: usize, args: &[String], log: Stdio) {
         let child = command(args).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.nodes[node - 1] = Some(child);
     }

@@ -33,6 +33,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
 /// In a build with bugs: looks for one after the other, and prints a table.
 #[cfg(paxos_planted)]
 pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitCode> {
+    use crate::cli::print;
     use anyhow::{Context, bail, ensure};
     use paxos_bench::sim::planted::hunt;
     use paxos_core::planted::{Planted, plant};
@@ -48,7 +49,11 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
             Planted::RULES.into_iter().filter(|&bug| bug as u32 == number).collect()
         }
     };
-    ensure!(!bugs.is_empty(), "there is no bug {which} that clusters could show: see `planted.rs`");
+    ensure!(
+        !bugs.is_empty(),
+        "there is no bug {which} that clusters could show: see paxos-core/src/planted.rs, and the \
+         tests of planted bugs, which find those of the disk"
+    );
     ensure!(asked.seed.is_none() || bugs.len() == 1, "give the number of one bug beside --seed");
     if let Some(seed) = asked.seed {
         plant(bugs.first().copied());
@@ -56,7 +61,7 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
     }
     // What a violation says is printed in the table.
     std::panic::set_hook(Box::new(|_| {}));
-    println!("{:>3} {:<24} {:>6} {:>5}  found by", "no.", "bug", "seeds", "s");
+    print(format_args!("{:>3} {:<24} {:>6} {:>5}  found by", "no.", "bug", "seeds", "s"))?;
     let mut missed = 0;
     for bug in bugs {
         let begin = Instant::now();
@@ -67,7 +72,11 @@ pub fn run(which: &str, threads: u64, asked: &Arguments) -> anyhow::Result<ExitC
         };
         missed += u64::from(violation.is_none());
         let seconds = begin.elapsed().as_secs();
-        println!("{:>3} {:<24} {seeds:>6} {seconds:>5}  {what}", bug as u32, format!("{bug:?}"));
+        let (number, name) = (bug as u32, format!("{bug:?}"));
+        print(format_args!("{number:>3} {name:<24} {seeds:>6} {seconds:>5}  {what}"))?;
+        if let (Some(found), false) = (&violation, which == "all") {
+            print(format_args!("{found}"))?;
+        }
     }
     if missed > 0 {
         bail!("{missed} bugs are not found");

@@ -5,7 +5,7 @@ mod config;
 mod dev;
 pub(crate) mod failure;
 mod logging;
-mod print;
+pub(crate) mod print;
 mod prompt;
 #[cfg(test)]
 mod readme;

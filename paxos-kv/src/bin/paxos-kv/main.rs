@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 use cli::Cli;
 use cli::failure::Failure;
+use cli::print::complain;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
             Cli::command().error(clap::error::ErrorKind::ValueValidation, message).exit()
         }
         Err(failure) => {
-            eprintln!("error: {failure}");
+            complain(format_args!("error: {failure}"));
             failure.exit_code()
         }
     }
@@ -32,7 +33,7 @@ fn wrong_usage(error: &clap::Error) -> ! {
         && std::env::var_os(&name).is_some()
         && !std::env::args().any(|given| given.split('=').next() == Some(flag))
     {
-        eprintln!("{name} in the environment is wrong:");
+        complain(format_args!("{name} in the environment is wrong:"));
     }
     error.exit()
 }

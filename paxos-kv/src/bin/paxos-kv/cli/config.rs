@@ -1,7 +1,7 @@
 //! `paxos-kv config`: what a node would be told, and whether it could be started with it.
 
 use super::failure::Failure;
-use super::print::{Format, print_report, shown};
+use super::print::{Format, complain, print_report, shown};
 use super::settings::{Setting, SettingsArgs};
 use clap::{ArgMatches, Args, Subcommand};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(super) fn run(command: ConfigCommand, matches: &ArgMatches) -> Result<(), Fa
         "settings": each,
     });
     print_report(output, lines, json, &table)?;
-    warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warnings.iter().for_each(|warning| complain(format_args!("warning: {warning}")));
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(Failure::Unsound(wrong)),

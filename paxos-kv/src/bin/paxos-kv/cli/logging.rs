@@ -34,8 +34,10 @@ pub(super) enum LogFormat {
 
 /// Logs from now on.
 pub(super) fn start(level: &LogLevel, format: LogFormat) {
+    // A line that cannot be written is lost: to tell of it there, as is the default, would panic.
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .with_env_filter(EnvFilter::new(&level.0));
     match format {

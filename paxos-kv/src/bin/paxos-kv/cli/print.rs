@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use paxos_kv::wire::Status;
 use paxos_kv::{EndpointStatus, KeyValue, Meta};
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Characters that a column is wide, at most: a longer cell pushes aside what is behind it.
@@ -146,6 +147,12 @@ pub(super) fn emit(text: &[u8]) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         written => written.map(|()| true),
     }
+}
+
+/// Writes a line to standard error. Where that cannot be, there is nobody to tell, and no reason to
+/// panic, as `eprintln` would.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// A key as an object, with its value or without.

@@ -2,10 +2,10 @@
 
 use super::action::Action;
 use super::failure::Failure;
-use super::print::Format;
+use super::print::{Format, complain, write};
 use clap::{Parser, Subcommand};
 use paxos_kv::KvClient;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,13 +59,12 @@ pub(super) async fn run(client: KvClient, orders: Option<Orders>) -> Result<(), 
 
 /// `obey` says whether to go on.
 fn read_lines(mut obey: impl FnMut(&str) -> bool) -> io::Result<()> {
-    println!(
-        "put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, scan PREFIX, status, help"
-    );
+    write(
+        b"put KEY VALUE, get KEY, del KEY, cas KEY --expect VALUE NEW, scan PREFIX, status, help\n",
+    )?;
     let mut line = String::new();
     loop {
-        print!("> ");
-        io::stdout().flush()?;
+        write(b"> ")?;
         line.clear();
         if io::stdin().lock().read_line(&mut line)? == 0 || !obey(&line) {
             return Ok(());
@@ -86,7 +85,7 @@ fn obey(runtime: &Runtime, client: &KvClient, orders: &Option<Orders>, line: &st
         Ok(Line { command: Command::Kill { node } }) => order(orders, Order::Kill(node)),
         Ok(Line { command: Command::Action(action) }) => {
             if let Err(failure) = runtime.block_on(action.run(client, Format::Plain)) {
-                eprintln!("error: {failure}");
+                complain(format_args!("error: {failure}"));
             }
         }
     }
@@ -95,16 +94,15 @@ fn obey(runtime: &Runtime, client: &KvClient, orders: &Option<Orders>, line: &st
 
 fn order(orders: &Option<Orders>, order: Order) {
     let Some(orders) = orders else {
-        return eprintln!(
-            "error: the nodes are in this process: run dev with --processes for that"
-        );
+        return complain("error: the nodes are in this process: run dev with --processes for that");
     };
     let (reply, answer) = oneshot::channel();
     // Whoever has the nodes is gone when the cluster stops.
     if orders.send((order, reply)).is_ok()
         && let Ok(answer) = answer.blocking_recv()
     {
-        println!("{answer}");
+        // The order was obeyed, whether that can be told or not.
+        let _ = write(format!("{answer}\n").as_bytes());
     }
 }
 

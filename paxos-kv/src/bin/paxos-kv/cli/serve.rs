@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::logging;
+use super::print::complain;
 use super::settings::{SettingsArgs, Sound};
 use clap::{ArgMatches, Args};
 use paxos_kv::server::Server;
@@ -61,7 +62,7 @@ pub(super) fn abort_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         report(panic);
-        eprintln!("error: this is a bug; what is in the log is sound: start the node again");
+        complain("error: this is a bug; what is in the log is sound: start the node again");
         std::process::abort();
     }));
 }
