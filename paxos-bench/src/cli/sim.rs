@@ -57,7 +57,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let speed = virtual_s as f64 / seconds / threads as f64;
     // What is violated is told even where this cannot be.
     let printed = print(format_args!(
-        "{campaign}{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on each"
+        "{campaign}{seconds:.0} s on {threads} threads: {speed:.0} times as fast as real time on \
+         each"
     ));
     for violation in campaign.violations.iter().take(10) {
         tell(violation);

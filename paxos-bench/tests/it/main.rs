@@ -3,6 +3,7 @@
 mod bad_input;
 mod chaos;
 mod chaos_proxy;
+mod check_command;
 mod cluster;
 mod guards;
 mod histories;
