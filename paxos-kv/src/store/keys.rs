@@ -33,6 +33,8 @@ pub(super) struct Keys {
     found: HashTable<Found>,
     hasher: RandomState,
     slots: Slots,
+    /// Slots whose keys have gone.
+    free: Vec<Slot>,
     order: Order,
 }
 
@@ -48,7 +50,6 @@ struct Found {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slots {
     pages: Vec<Arc<Page>>,
-    free: Vec<Slot>,
 }
 
 type Page = Vec<Option<Entry>>;
@@ -59,6 +60,7 @@ impl Keys {
             found: HashTable::new(),
             hasher: RandomState::new(),
             slots: Slots::default(),
+            free: Vec::new(),
             order: Order::new(),
         }
     }
@@ -79,7 +81,9 @@ impl Keys {
     /// Adds a key that is not there.
     pub(super) fn insert(&mut self, key: Bytes, present: Version) {
         let hash = self.hash(&key);
-        let slot = self.slots.add(Entry { key: key.clone(), present });
+        let entry = Entry { key: key.clone(), present };
+        let slot = self.free.pop().unwrap_or_else(|| self.slots.grow());
+        self.slots.set(slot, Some(entry));
         self.found.insert_unique(spread(hash), Found { hash, slot }, |found| spread(found.hash));
         self.order.insert(key, slot, &self.slots);
     }
@@ -94,7 +98,8 @@ impl Keys {
             Vacant(_) => return,
         };
         self.order.remove(key, &self.slots);
-        self.slots.take(slot);
+        self.slots.set(slot, None);
+        self.free.push(slot);
     }
 
     /// The keys from `from` on, below `to`, which is not below `from`, in order.
@@ -137,25 +142,21 @@ impl Slots {
         page[slot.place()].as_mut().map(|entry| &mut entry.present)
     }
 
-    fn add(&mut self, entry: Entry) -> Slot {
-        if let Some(slot) = self.free.pop() {
-            Arc::make_mut(&mut self.pages[slot.page()])[slot.place()] = Some(entry);
-            return slot;
-        }
+    /// A slot that there was not yet.
+    fn grow(&mut self) -> Slot {
         if self.pages.last().is_none_or(|page| page.len() == PAGE) {
             self.pages.push(Arc::new(Vec::with_capacity(PAGE)));
         }
         let page = self.pages.len() - 1;
         let last = Arc::make_mut(&mut self.pages[page]);
-        last.push(Some(entry));
+        last.push(None);
         let at = page * PAGE + last.len() - 1;
         // So many keys would need hundreds of gigabytes.
         Slot(u32::try_from(at).expect("at most four billion keys"))
     }
 
-    fn take(&mut self, slot: Slot) {
-        Arc::make_mut(&mut self.pages[slot.page()])[slot.place()] = None;
-        self.free.push(slot);
+    fn set(&mut self, slot: Slot, entry: Option<Entry>) {
+        Arc::make_mut(&mut self.pages[slot.page()])[slot.place()] = entry;
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
             let found: Vec<_> = found.map(|e| (e.key.clone(), e.present.digest)).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(keys.found.len(), model.len());
-            prop_assert_eq!(keys.slots.free.len() + model.len(), keys.slots.filled());
+            prop_assert_eq!(keys.free.len() + model.len(), keys.slots.filled());
             for (copy, model) in copies {
                 let all: Vec<_> = copy.map(|e| (e.key, e.present.digest)).collect();
                 prop_assert_eq!(all, model.into_iter().collect::<Vec<_>>());
