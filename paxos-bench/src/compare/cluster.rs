@@ -1,13 +1,12 @@
 //! A store as the comparison drives it, whichever it is.
 
 use super::figure::{Figure, Sample};
-use super::processes::{Processes, READY, RETRY};
+use super::processes::{Processes, until_ready};
 use super::row::Sockets;
 use super::{CompareError, usage};
 use crate::load::{self, Load, Report, Target};
 use std::path::Path;
-use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use std::time::Duration;
 
 /// A cluster of three servers on loopback.
 pub(super) trait Store: Sized {
@@ -86,14 +85,8 @@ pub(super) async fn until<S: Store, T>(
     cluster: &mut S,
     attempt: impl AsyncFn(&S) -> Result<T, String>,
 ) -> Result<T, CompareError> {
-    let until = Instant::now() + READY;
-    loop {
-        match attempt(cluster).await {
-            Ok(ready) => return Ok(ready),
-            Err(_) if Instant::now() < until => sleep(RETRY).await,
-            Err(reason) => return Err(cluster.processes().not_ready(reason)),
-        }
-    }
+    let ready = until_ready(async || attempt(cluster).await).await;
+    ready.map_err(|reason| cluster.processes().not_ready(reason))
 }
 
 /// Microseconds of processor time for each request; none, where there was none.

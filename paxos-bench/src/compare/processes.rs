@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 /// A cluster serves within this time, or never.
 pub(super) const READY: Duration = Duration::from_secs(60);
 
-pub(super) const RETRY: Duration = Duration::from_millis(10);
+const RETRY: Duration = Duration::from_millis(10);
 
 /// So many lines of each log are shown when a cluster does not serve.
 const SAID_LINES: usize = 10;
@@ -73,16 +73,9 @@ impl Processes {
     /// Tries until something works, for as long as a cluster may need to serve.
     pub(super) async fn until_ready<T>(
         &self,
-        mut attempt: impl AsyncFnMut() -> Result<T, String>,
+        attempt: impl AsyncFnMut() -> Result<T, String>,
     ) -> Result<T, CompareError> {
-        let until = Instant::now() + READY;
-        loop {
-            match attempt().await {
-                Ok(ready) => return Ok(ready),
-                Err(_) if Instant::now() < until => sleep(RETRY).await,
-                Err(reason) => return Err(self.not_ready(reason)),
-            }
-        }
+        until_ready(attempt).await.map_err(|reason| self.not_ready(reason))
     }
 
     /// What there is to say of a cluster that was waited for.
@@ -103,6 +96,20 @@ impl Processes {
     fn said(&self) -> String {
         let last = |server| last_lines(&self.log(server), SAID_LINES);
         (0..self.servers.len()).map(last).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Tries until something works, for as long as a cluster may need to serve; then, what was tried
+/// last.
+pub(super) async fn until_ready<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, String>,
+) -> Result<T, String> {
+    let until = Instant::now() + READY;
+    loop {
+        match attempt().await {
+            Err(_) if Instant::now() < until => sleep(RETRY).await,
+            done => return done,
+        }
     }
 }
 
