@@ -1,6 +1,7 @@
 //! The client: numbers its calls, sends them, and sends them again until their fate is known.
 
 mod call;
+mod pace;
 mod session;
 
 use self::call::{Call, Work};
@@ -151,13 +152,13 @@ impl Client {
         if self.options.nodes.get(self.preferred) == Some(&node) {
             self.preferred = (self.preferred + 1) % self.options.nodes.len();
         }
-        for call in self.calls.values_mut().filter(|call| call.target() == Some(node)) {
-            call.retry_soon(now);
+        for call in self.calls.values_mut().filter(|call| call.pace.target() == Some(node)) {
+            call.pace.retry_soon(now);
         }
         if let Session::Opening(opening) = &mut self.session
-            && opening.target() == Some(node)
+            && opening.pace.target() == Some(node)
         {
-            opening.retry_at = now;
+            opening.pace.retry_soon(now);
         }
         self.advance(now, out);
     }
@@ -165,9 +166,9 @@ impl Client {
     /// There is a connection to `node` now: what waits for it is sent. What was refused waits on.
     pub fn reachable(&mut self, now: Now, node: NodeId, out: &mut Output<NoRecord>) {
         let retry_us = self.options.retry_us;
-        self.calls.values_mut().for_each(|call| call.reached(now, node, retry_us));
+        self.calls.values_mut().for_each(|call| call.pace.reached(now, node, retry_us));
         if let Session::Opening(opening) = &mut self.session {
-            opening.reached(now, node, retry_us);
+            opening.pace.reached(now, node, retry_us);
         }
         self.advance(now, out);
     }
@@ -196,7 +197,7 @@ impl Client {
                 (Body::Register { nonce }, Session::Opening(opening))
                     if opening.nonce == *nonce =>
                 {
-                    opening.unsent(mail.to);
+                    opening.pace.unsent(mail.to);
                 }
                 (Body::Register { .. }, _) => {}
             }
@@ -236,7 +237,7 @@ impl Client {
     fn attempt(&mut self, now: Now, id: CallId, out: &mut Output<NoRecord>) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         let nodes = &self.options.nodes;
-        if call.timed_out() == Some(nodes[self.preferred]) {
+        if call.pace.timed_out() == Some(nodes[self.preferred]) {
             self.preferred = (self.preferred + 1) % nodes.len();
         }
         let target = nodes[self.preferred];
@@ -267,7 +268,7 @@ impl Client {
     fn open_session(&mut self, now: Now, out: &mut Output<NoRecord>) {
         match &mut self.session {
             Session::Open { .. } => return,
-            Session::Opening(opening) if now < opening.retry_at => return,
+            Session::Opening(opening) if !opening.pace.is_due(now) => return,
             Session::Opening(_) => {}
             Session::None => {
                 let nonce = self.rng.next_u64();
@@ -276,12 +277,12 @@ impl Client {
         }
         let Session::Opening(opening) = &mut self.session else { return };
         let nodes = &self.options.nodes;
-        if opening.target() == Some(nodes[self.preferred]) {
+        if opening.pace.target() == Some(nodes[self.preferred]) {
             self.preferred = (self.preferred + 1) % nodes.len();
         }
         let target = nodes[self.preferred];
         let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
-        opening.sent(now, target, self.options.retry_us, jitter);
+        opening.pace.sent(now, target, self.options.retry_us, jitter);
         let body = Body::Register { nonce: opening.nonce };
         out.send(target, propose(self.options.me.node, target, body));
     }
@@ -292,7 +293,7 @@ impl Client {
         for id in over.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.give_up(id);
         }
-        let due = self.calls.iter().filter(|(_, call)| call.is_due(now));
+        let due = self.calls.iter().filter(|(_, call)| call.pace.is_due(now));
         for id in due.map(|(&id, _)| id).collect::<Vec<_>>() {
             self.attempt(now, id, out);
         }
@@ -347,7 +348,7 @@ impl Client {
             match command {
                 CommandName::Register { nonce } => match &mut self.session {
                     Session::Opening(opening) if opening.nonce == nonce => {
-                        opening.refused(retry_at);
+                        opening.pace.refused(retry_at);
                     }
                     _ => {}
                 },
