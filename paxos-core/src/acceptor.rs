@@ -9,12 +9,13 @@ use self::held::Held;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{ClusterId, Configuration, Limits, Now, Timing};
 use crate::entry::{Entry, Vote};
-use crate::layout::Layout;
+use crate::layout::{Feed, Layout};
 use crate::message::{AcceptorMsg, LearnerMsg, ProposerMsg, RoleName};
 use crate::record::Record;
 use crate::role::{Outgoing, Output, Role};
 use crate::roster::Formation;
 use crate::slot::{Slot, SlotRange};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -172,6 +173,7 @@ impl Acceptor {
             self.heard = Some((ballot, now));
         }
         let part = self.held.promise(first, self.options.limits.part_bytes_max);
+        let part = Box::new(part);
         out.send(from.node, ProposerMsg::Promise { ballot, part });
     }
 
@@ -228,7 +230,7 @@ impl Acceptor {
         let slots = self.held.reach(ballot, slots);
         if !slots.is_empty() {
             let record = Record::Chosen { ballot, slots };
-            self.replay(record.clone());
+            self.apply(&record);
             self.fetched_at = now;
             match self.unlogged.last_mut() {
                 Some(Record::Chosen { ballot: b, slots: s }) if *b == ballot => {
@@ -268,13 +270,17 @@ impl Acceptor {
     }
 
     fn feed(&self, slot: Slot, vote: &Vote, out: &mut Output<Record>) {
-        let me = self.options.me.node;
-        let learners = self.configuration().into_iter().flat_map(|c| &c.learners);
-        let mine = learners.filter(|feed| feed.acceptor == me).map(|feed| feed.learner);
-        for to in mine.chain(self.guests.keys().copied()) {
+        let Some(configuration) = self.configuration() else { return };
+        let mut feed = |to| {
             let msg = LearnerMsg::Voted { slot, vote: vote.clone() };
             out.feed.push(Outgoing { to, packet: msg.into() });
+        };
+        for &Feed { learner, acceptor } in &configuration.learners {
+            if acceptor == self.options.me.node {
+                feed(learner);
+            }
         }
+        self.guests.keys().copied().for_each(feed);
     }
 
     fn extend_run(&mut self, ballot: Ballot, slot: Slot) {
@@ -288,9 +294,37 @@ impl Acceptor {
 
     /// Applies a record and has it logged, behind what was chosen in the meantime.
     fn record(&mut self, record: Record, out: &mut Output<Record>) {
-        out.records.append(&mut self.unlogged);
-        self.replay(record.clone());
+        if !self.unlogged.is_empty() {
+            out.records.append(&mut self.unlogged);
+        }
+        self.apply(&record);
         out.records.push(record);
+    }
+
+    /// Applies a record: what [`Role::replay`] says, of one that somebody else keeps.
+    ///
+    /// # Panics
+    /// If the record contradicts what came before it.
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Roster(roster) => self.formation.replay_roster(roster.clone()),
+            Record::Formed => self.formation.replay_formed(),
+            Record::Promised(ballot) => {
+                assert!(*ballot > self.promised, "a promise never falls (invariant 2)");
+                self.promised = *ballot;
+            }
+            Record::Voted { slot, vote } => {
+                assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
+                if !planted!(PromiseNotRaised) {
+                    self.promised = vote.ballot;
+                }
+                self.held.vote(*slot, vote.clone());
+            }
+            // Of slots that are trimmed, the log may have no votes any more.
+            Record::Chosen { ballot, slots } => self.held.choose(*ballot, *slots),
+            Record::Learned { slot, entry } => self.held.learn(*slot, entry.clone()),
+            Record::Trimmed { below, log_time_ms } => self.held.trim(*below, *log_time_ms),
+        }
     }
 
     /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
@@ -309,7 +343,8 @@ impl Role for Acceptor {
         match msg {
             AcceptorMsg::Introduce { stored, formed } => self.introduced(from, stored, formed, out),
             AcceptorMsg::AskRoster { role } => {
-                let Some(roster) = self.configuration().cloned() else { return };
+                let Some(roster) = self.configuration() else { return };
+                let roster = Box::new(roster.clone());
                 match role {
                     RoleName::Proposer => out.send(from.node, ProposerMsg::Roster(roster)),
                     RoleName::Learner => out.send(from.node, LearnerMsg::Roster(roster)),
@@ -367,28 +402,6 @@ impl Role for Acceptor {
     /// If the record contradicts what came before it: a promise that falls, a second roster, chosen
     /// slots out of order. The log is damaged, or the rules are; going on would be worse.
     fn replay(&mut self, record: Record) {
-        match record {
-            Record::Roster(roster) => self.formation.replay_roster(roster),
-            Record::Formed => self.formation.replay_formed(),
-            Record::Promised(ballot) => {
-                assert!(ballot > self.promised, "a promise never falls (invariant 2)");
-                self.promised = ballot;
-            }
-            Record::Voted { slot, vote } => {
-                assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
-                if !planted!(PromiseNotRaised) {
-                    self.promised = vote.ballot;
-                }
-                self.held.vote(slot, vote);
-            }
-            Record::Chosen { ballot, slots } => {
-                // Of slots that are trimmed, the log may have no votes any more.
-                let below = self.held.reach(ballot, slots).below;
-                assert!(below >= slots.below, "chosen by votes of its ballot");
-                self.held.choose(slots);
-            }
-            Record::Learned { slot, entry } => self.held.learn(slot, entry),
-            Record::Trimmed { below, log_time_ms } => self.held.trim(below, log_time_ms),
-        }
+        self.apply(&record);
     }
 }

@@ -39,13 +39,20 @@ impl<T> Ahead<T> {
     pub(crate) fn insert(&mut self, slot: Slot, item: T) {
         if slot == self.end() {
             self.row.push_back(item);
-            self.close_gap();
+            if !self.beyond.is_empty() {
+                self.close_gap();
+            }
         } else if slot >= self.from {
             match self.at(slot).and_then(|at| self.row.get_mut(at)) {
                 Some(old) => *old = item,
                 None => _ = self.beyond.insert(slot, item),
             }
         }
+    }
+
+    /// The item of the first slot.
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.row.front()
     }
 
     /// The item of the first slot, which is done with if there is one.
@@ -64,6 +71,7 @@ impl<T> Ahead<T> {
         }
     }
 
+    #[cold]
     fn advance(&mut self, below: Slot, mut gone: impl FnMut(T)) {
         let count = below.since(self.from).min(self.row.len() as u64) as usize;
         self.row.drain(..count).for_each(&mut gone);
@@ -75,6 +83,11 @@ impl<T> Ahead<T> {
             gone(first.remove());
         }
         self.close_gap();
+    }
+
+    /// The items of the first slots, as far as they go without a gap, and below this one.
+    pub(crate) fn row(&self, below: Slot) -> impl Iterator<Item = &T> {
+        self.row.iter().take(below.since(self.from) as usize)
     }
 
     /// The items of these slots, ascending.

@@ -190,11 +190,7 @@ impl Cluster {
         while mem::take(&mut moves) {
             for at in 0..self.nodes.len() {
                 let me = self.nodes[at].me;
-                for part in 0..Node::PARTS {
-                    let sent = self.nodes[at].mail(part);
-                    if sent.is_empty() {
-                        continue;
-                    }
+                while let Some(sent) = self.nodes[at].mail() {
                     moves = true;
                     mem::swap(sent, &mut mail);
                     for Outgoing { to, packet } in mail.drain(..) {
@@ -257,16 +253,11 @@ impl Node {
         node
     }
 
-    /// Who has mail: the acceptor, for its learner and for others, the proposer, the learner.
-    const PARTS: usize = 4;
-
-    fn mail(&mut self, part: usize) -> &mut Vec<Outgoing> {
-        match part {
-            0 => &mut self.voted.feed,
-            1 => &mut self.voted.mail,
-            2 => &mut self.proposed.mail,
-            _ => &mut self.learned.mail,
-        }
+    /// Mail of the acceptor, for its learner before others, of the proposer, or of the learner.
+    fn mail(&mut self) -> Option<&mut Vec<Outgoing>> {
+        let Node { voted, proposed, learned, .. } = self;
+        let all = [&mut voted.feed, &mut voted.mail, &mut proposed.mail, &mut learned.mail];
+        all.into_iter().find(|mail| !mail.is_empty())
     }
 
     fn receive(&mut self, now: Now, from: MemberId, packet: Packet) {
@@ -296,6 +287,9 @@ impl Node {
 
     /// A snapshot is read out and durable at once, so that acceptors can forget what it covers.
     fn keep_snapshots(&mut self, now: Now) {
+        if !self.learner.has_snapshot_tasks() {
+            return;
+        }
         for task in self.learner.snapshot_tasks() {
             if let SnapshotTask::Write(SnapshotSource { below, log_time_ms, pieces }) = task {
                 let bytes = pieces.map(black_box).count() as u64;

@@ -43,24 +43,24 @@ impl Held {
         let from = self.chosen_below();
         let mut below = from;
         if slots.contains(from) {
-            for (slot, vote) in self.votes.range(SlotRange::new(from, slots.below)) {
-                if slot != below || vote.ballot != ballot && !planted!(ChosenOfAnotherBallot) {
-                    break;
-                }
-                below = slot.next();
-            }
+            let counts = |vote: &&Vote| vote.ballot == ballot || planted!(ChosenOfAnotherBallot);
+            let votes = self.votes.row(slots.below).take_while(counts);
+            below = from.plus(votes.count() as u64);
         }
         SlotRange { from, below }
     }
 
-    /// The votes in `slots` are chosen, as far as that is news.
+    /// The votes of `ballot` in `slots` are chosen, as far as that is news.
     ///
     /// # Panics
-    /// If the range begins above `chosen_below`, or a slot of it has no vote.
-    pub(crate) fn choose(&mut self, slots: SlotRange) {
+    /// If the range begins above `chosen_below`, or a slot of it has no vote in exactly that
+    /// ballot.
+    pub(crate) fn choose(&mut self, ballot: Ballot, slots: SlotRange) {
         assert!(slots.from <= self.chosen_below(), "chosen entries are held in a row");
         while self.chosen_below() < slots.below {
             let vote = self.votes.pop().expect("a chosen slot has a vote");
+            let counts = vote.ballot == ballot || planted!(ChosenOfAnotherBallot);
+            assert!(counts, "chosen by votes of its ballot");
             self.push(vote.entry);
         }
     }

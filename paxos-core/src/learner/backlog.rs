@@ -86,8 +86,12 @@ impl Backlog {
     /// The entry chosen at `slot`, the first that is not applied, and its bytes: the vote there, if
     /// a `Chosen` of the same ballot covers it (R4).
     pub(crate) fn take(&mut self, slot: Slot) -> Option<(Entry, usize)> {
+        if slot >= self.chosen_below && !planted!(VoteTakenForChoice) {
+            return None;
+        }
         self.forget_votes(slot);
-        let ballot = self.votes.get(slot)?.0.ballot;
+        // There is none below, and one above is behind a gap.
+        let ballot = self.votes.first()?.0.ballot;
         let covers = |(b, slots): &&(Ballot, SlotRange)| {
             (*b == ballot || planted!(FedOfAnotherBallot)) && slots.contains(slot)
         };
@@ -105,6 +109,7 @@ impl Backlog {
         self.chosen.retain(|(_, slots)| slots.below > applied_below);
     }
 
+    #[inline]
     fn forget_votes(&mut self, applied_below: Slot) {
         self.votes.forget(applied_below, |(_, bytes)| self.bytes -= bytes);
     }

@@ -33,7 +33,7 @@ impl<S: StateMachine> Learner<S> {
             self.apply(entry, bytes, out);
         }
         self.backlog.hear_of(fetched.chosen_below);
-        self.moved(now, before, out);
+        self.moved(now, before, true, out);
         if fetched.trimmed > self.applied_below && fetched.trimmed <= Slot::MAX {
             self.need_snapshot(from.node, fetched.trimmed);
         }

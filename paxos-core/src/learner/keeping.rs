@@ -24,6 +24,11 @@ impl<S: StateMachine> Learner<S> {
         core::mem::take(&mut self.snapshots.tasks)
     }
 
+    /// Whether [`Learner::snapshot_tasks`] would give back anything. As a rule it does not.
+    pub fn has_snapshot_tasks(&self) -> bool {
+        !self.snapshots.tasks.is_empty()
+    }
+
     /// Whether all that was replayed could be restored. If not, the learner is of no use.
     pub fn restored(&self) -> Result<(), Unrestorable> {
         self.unrestorable.clone().map_or(Ok(()), Err)

@@ -133,15 +133,26 @@ impl Common {
 
     /// Queues commands for the next entry. What does not fit is refused before any state changed.
     pub(super) fn enqueue(&mut self, commands: Vec<Command>, out: &mut Output<NoRecord>) {
-        let mut refused: BTreeMap<NodeId, Vec<CommandName>> = BTreeMap::new();
+        let mut refused = Vec::new();
         for command in commands {
             let weight = command.weight();
             if self.queue_bytes + weight > self.options.limits.queue_bytes_max {
-                refused.entry(command.client).or_default().push(command.name());
+                refused.push(command);
             } else {
                 self.queue_bytes += weight;
                 self.queue.push_back(command);
             }
+        }
+        if !refused.is_empty() {
+            self.refuse(&refused, out);
+        }
+    }
+
+    /// Tells each client which of its commands had no room.
+    fn refuse(&self, commands: &[Command], out: &mut Output<NoRecord>) {
+        let mut refused: BTreeMap<NodeId, Vec<CommandName>> = BTreeMap::new();
+        for command in commands {
+            refused.entry(command.client).or_default().push(command.name());
         }
         let retry_after_ms = self.options.timing.heartbeat_us() / 1000;
         for (client, refused) in refused {
@@ -196,7 +207,9 @@ impl Common {
         if count == 0 {
             return None;
         }
-        let commands: Arc<[Command]> = self.queue.drain(..count).collect();
+        // The length is known beforehand, so that they are moved once.
+        let next = |_| self.queue.pop_front().expect("so many are queued");
+        let commands: Arc<[Command]> = (0..count).map(next).collect();
         self.queue_bytes -= bytes;
         Some((Entry { log_time_ms, commands }, Entry::WEIGHT + bytes))
     }
@@ -215,12 +228,14 @@ impl Common {
 pub(super) fn ask(
     configuration: &Configuration,
     but: AcceptorSet,
-    msg: &AcceptorMsg,
+    msg: AcceptorMsg,
     out: &mut Output<NoRecord>,
 ) {
-    for (i, member) in configuration.acceptors.iter().enumerate() {
-        if but & (1 << i) == 0 {
-            out.send(member.node, msg.clone());
-        }
+    let members = configuration.acceptors.iter().enumerate();
+    let mut to = members.filter(|(i, _)| but & (1 << i) == 0).map(|(_, member)| member.node);
+    let last = to.next_back();
+    to.for_each(|node| out.send(node, msg.clone()));
+    if let Some(node) = last {
+        out.send(node, msg);
     }
 }

@@ -18,6 +18,7 @@ use crate::role::{NoRecord, Output};
 use crate::slot::{Slot, SlotRange};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// A leader that moves nothing for this many election timeouts gives up (R10).
 const PATIENCE: u64 = 5;
@@ -59,8 +60,8 @@ struct Proposal {
     votes: AcceptorSet,
     /// When it was sent to all.
     sent_at: Now,
-    /// When it was sent again to one.
-    again: BTreeMap<AcceptorSet, Now>,
+    /// When it was sent again to one; as a rule to none.
+    again: Vec<(AcceptorSet, Now)>,
 }
 
 impl Lead {
@@ -328,9 +329,9 @@ impl Lead {
             bytes,
             votes: 0,
             sent_at: now,
-            again: BTreeMap::new(),
+            again: Vec::new(),
         });
-        common::ask(&self.configuration, 0, &msg, out);
+        common::ask(&self.configuration, 0, msg, out);
     }
 
     fn accept(&self, slot: Slot, entry: Entry) -> AcceptorMsg {
@@ -347,9 +348,13 @@ impl Lead {
             let (bit, answered) = (1 << i, self.rounds.answered_of(1 << i));
             for at in 0..self.in_flight.len() {
                 let proposal = &mut self.in_flight[at];
-                let sent_at = proposal.again.get(&bit).copied().unwrap_or(proposal.sent_at);
+                let again = proposal.again.iter_mut().find(|(to, _)| *to == bit);
+                let sent_at = again.as_ref().map_or(proposal.sent_at, |(_, at)| *at);
                 if proposal.votes & bit == 0 && answered > sent_at {
-                    proposal.again.insert(bit, now);
+                    match again {
+                        Some((_, at)) => *at = now,
+                        None => proposal.again.push((bit, now)),
+                    }
                     let entry = proposal.entry.clone();
                     let msg = self.accept(self.chosen_below.plus(at as u64), entry);
                     out.send(member.node, msg);
@@ -366,7 +371,7 @@ impl Lead {
 
     fn send_round(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let (ballot, round, chosen) = (self.ballot, self.rounds.send(now), self.chosen());
-        common::ask(&self.configuration, 0, &AcceptorMsg::Heartbeat { ballot, round, chosen }, out);
+        common::ask(&self.configuration, 0, AcceptorMsg::Heartbeat { ballot, round, chosen }, out);
     }
 
     /// The regular heartbeat: it also repeats what may have been lost.
