@@ -128,7 +128,7 @@ impl Acceptor {
         out: &mut Output<Record>,
     ) {
         if let Some(record) = self.formation.introduced(from, stored, formed) {
-            self.record(record, out);
+            self.record(|| record, out);
             self.introduce(out);
         } else if !formed && self.configuration().is_some() {
             out.send(from.node, self.formation.introduction());
@@ -166,7 +166,7 @@ impl Acceptor {
             return self.reject(from, ballot, out);
         }
         if ballot > self.promised {
-            self.record(Record::Promised(ballot), out);
+            self.record(|| Record::Promised(ballot), out);
         }
         if first > Slot::ZERO {
             // R9: a campaign that moves is as good as a leader; to disturb it would help nobody.
@@ -178,6 +178,7 @@ impl Acceptor {
     }
 
     /// Phase 2b: votes, unless it has promised not to.
+    #[inline]
     fn accept(
         &mut self,
         from: MemberId,
@@ -192,18 +193,20 @@ impl Acceptor {
         if slot < self.held.chosen_below() {
             // R5: what is chosen there is what this ballot proposes, so the vote needs no storing.
             if ballot > self.promised {
-                self.record(Record::Promised(ballot), out);
+                self.record(|| Record::Promised(ballot), out);
             }
         } else if self.held.voted(slot) != Some(ballot) {
             let vote = Vote { ballot, entry };
             self.feed(slot, &vote, out);
-            self.record(Record::Voted { slot, vote }, out);
+            self.record(|| Record::Voted { slot, vote }, out);
         }
         self.extend_run(ballot, slot);
-        out.send(from.node, ProposerMsg::Accepted { ballot, slots: self.run.1 });
+        let slots = self.run.1;
+        out.post(from.node, || ProposerMsg::Accepted { ballot, slots });
     }
 
     /// A leader at or above the promise lives (R9), and says what is chosen.
+    #[inline]
     fn hear(&mut self, now: Now, ballot: Ballot, chosen: SlotRange) {
         if ballot >= self.promised {
             self.heard = Some((ballot, now));
@@ -218,25 +221,25 @@ impl Acceptor {
             return self.reject(from, ballot, out);
         }
         if ballot > self.promised {
-            self.record(Record::Promised(ballot), out);
+            self.record(|| Record::Promised(ballot), out);
         }
         let chosen_below = self.held.chosen_below();
         out.send(from.node, ProposerMsg::HeartbeatAck { ballot, round, chosen_below });
     }
 
     /// R8: what the leader counted as chosen is chosen here, as far as the votes are of its ballot.
+    #[inline]
     fn chosen(&mut self, now: Now, ballot: Ballot, slots: SlotRange) {
         self.target = self.target.max(slots.below);
         let slots = self.held.reach(ballot, slots);
         if !slots.is_empty() {
-            let record = Record::Chosen { ballot, slots };
-            self.apply(&record);
+            self.apply(&Record::Chosen { ballot, slots });
             self.fetched_at = now;
             match self.unlogged.last_mut() {
                 Some(Record::Chosen { ballot: b, slots: s }) if *b == ballot => {
                     s.below = slots.below;
                 }
-                _ => self.unlogged.push(record),
+                _ => self.unlogged.push(Record::Chosen { ballot, slots }),
             }
         }
     }
@@ -261,7 +264,7 @@ impl Acceptor {
             below = self.held.chosen_below();
         }
         if below > self.held.trimmed() {
-            self.record(Record::Trimmed { below, log_time_ms }, out);
+            self.record(|| Record::Trimmed { below, log_time_ms }, out);
         }
     }
 
@@ -269,20 +272,25 @@ impl Acceptor {
         out.send(from.node, ProposerMsg::Reject { ballot, promised: self.promised });
     }
 
+    #[inline]
     fn feed(&self, slot: Slot, vote: &Vote, out: &mut Output<Record>) {
         let Some(configuration) = self.configuration() else { return };
         let mut feed = |to| {
-            let msg = LearnerMsg::Voted { slot, vote: vote.clone() };
-            out.feed.push(Outgoing { to, packet: msg.into() });
+            let msg = || LearnerMsg::Voted { slot, vote: vote.clone() };
+            let outgoing = || Outgoing { to, packet: msg().into() };
+            out.feed.extend(core::iter::once_with(outgoing));
         };
         for &Feed { learner, acceptor } in &configuration.learners {
             if acceptor == self.options.me.node {
                 feed(learner);
             }
         }
-        self.guests.keys().copied().for_each(feed);
+        if !self.guests.is_empty() {
+            self.guests.keys().copied().for_each(feed);
+        }
     }
 
+    #[inline]
     fn extend_run(&mut self, ballot: Ballot, slot: Slot) {
         let (of, run) = &mut self.run;
         if *of == ballot && slot == run.below {
@@ -293,12 +301,16 @@ impl Acceptor {
     }
 
     /// Applies a record and has it logged, behind what was chosen in the meantime.
-    fn record(&mut self, record: Record, out: &mut Output<Record>) {
+    #[inline]
+    fn record(&mut self, record: impl FnOnce() -> Record, out: &mut Output<Record>) {
         if !self.unlogged.is_empty() {
             out.records.append(&mut self.unlogged);
         }
-        self.apply(&record);
-        out.records.push(record);
+        // Made where it stays.
+        out.records.extend(core::iter::once_with(record));
+        if let Some(record) = out.records.last() {
+            self.apply(record);
+        }
     }
 
     /// Applies a record: what [`Role::replay`] says, of one that somebody else keeps.
@@ -328,6 +340,7 @@ impl Acceptor {
     }
 
     /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
+    #[inline]
     fn heeds(&self, from: MemberId, ballot: Ballot) -> bool {
         let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
         let is_credible = ballot.is_sound() && ballot.follows(self.promised.round);

@@ -239,19 +239,22 @@ impl<S: StateMachine> Learner<S> {
             if tells {
                 self.tell_progress(now, out);
             }
-            self.answer_reads(out);
+            if !self.reads.are_none() {
+                self.answer_reads(out);
+            }
         }
     }
 
     fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         self.told_at = Some(now);
-        let progress = ProposerMsg::Progress {
-            life: self.options.life,
-            applied_below: self.applied_below,
-            log_time_ms: self.log_time_ms,
-            expiry_ms: self.sessions.next_expiry_ms(),
-        };
-        out.send(self.options.proposer, progress);
+        let (life, applied_below) = (self.options.life, self.applied_below);
+        let (log_time_ms, expiry_ms) = (self.log_time_ms, self.sessions.next_expiry_ms());
+        out.post(self.options.proposer, || ProposerMsg::Progress {
+            life,
+            applied_below,
+            log_time_ms,
+            expiry_ms,
+        });
     }
 
     /// Answers reads, about as many bytes as one part may have: a question is small, and its answer

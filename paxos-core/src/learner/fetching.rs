@@ -77,6 +77,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Votes come from the acceptor at `node`.
+    #[inline]
     pub(super) fn fed(&mut self, now: Now, node: NodeId) {
         if self.feeder() == Some(node) {
             self.fed_at = now;

@@ -25,6 +25,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Whether [`Learner::snapshot_tasks`] would give back anything. As a rule it does not.
+    #[inline]
     pub fn has_snapshot_tasks(&self) -> bool {
         !self.snapshots.tasks.is_empty()
     }
@@ -127,6 +128,7 @@ impl<S: StateMachine> Learner<S> {
     /// Something was applied: a snapshot may be due, and one that was being fetched may be needed
     /// no more (invariant 10). One that is still ahead is: after a restart, a learner first applies
     /// what the acceptor beside it held when it fell behind.
+    #[inline]
     pub(super) fn keep_up(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let applied_below = self.applied_below;
         let transfer = self.snapshots.transfer.as_ref();
@@ -138,6 +140,7 @@ impl<S: StateMachine> Learner<S> {
         self.write_if_due(now, out);
     }
 
+    #[inline]
     fn write_if_due(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         if self.snapshots.is_due()
             && let Some(source) = self.source()

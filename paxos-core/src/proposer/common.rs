@@ -84,6 +84,7 @@ impl Common {
     /// The paired learner has come so far. One that started anew is where its snapshot is, even if
     /// that is less: what it does not have, it cannot know the configuration of (R20). A route
     /// delivers nothing of a former life behind what a later one sent.
+    #[inline]
     pub(super) fn progress(
         &mut self,
         life: u64,
@@ -187,6 +188,7 @@ impl Common {
     /// The next entry: all that is queued, as far as it fits in an entry and in `room` bytes (R1);
     /// none where nothing is, or nothing fits. With `is_first`, one command always does. With it
     /// comes what it weighs.
+    #[inline]
     pub(super) fn next_entry(
         &mut self,
         log_time_ms: u64,
@@ -228,14 +230,24 @@ impl Common {
 pub(super) fn ask(
     configuration: &Configuration,
     but: AcceptorSet,
-    msg: AcceptorMsg,
+    msg: &AcceptorMsg,
     out: &mut Output<NoRecord>,
 ) {
-    let members = configuration.acceptors.iter().enumerate();
-    let mut to = members.filter(|(i, _)| but & (1 << i) == 0).map(|(_, member)| member.node);
-    let last = to.next_back();
-    to.for_each(|node| out.send(node, msg.clone()));
-    if let Some(node) = last {
-        out.send(node, msg);
+    for (i, member) in configuration.acceptors.iter().enumerate() {
+        if but & (1 << i) == 0 {
+            out.send(member.node, msg.clone());
+        }
+    }
+}
+
+/// Sends what `msg` makes to every acceptor.
+#[inline]
+pub(super) fn ask_all(
+    configuration: &Configuration,
+    msg: impl Fn() -> AcceptorMsg,
+    out: &mut Output<NoRecord>,
+) {
+    for member in &configuration.acceptors {
+        out.post(member.node, &msg);
     }
 }

@@ -114,6 +114,7 @@ impl Lead {
         }
         self.applied_below = common.applied_below;
         self.pass_time(common, now);
+        let before = self.next();
         while self.is_open(common) {
             let slot = self.next();
             let (entry, bytes) = if slot < self.adopted_below {
@@ -139,7 +140,9 @@ impl Lead {
             };
             self.propose(now, entry, bytes, out);
         }
-        self.pass_time(common, now);
+        if self.next() > before {
+            self.pass_time(common, now);
+        }
     }
 
     /// A durable vote for each slot of the range, in exactly this ballot (R2).
@@ -314,24 +317,20 @@ impl Lead {
         self.next() < common.applied_below.plus(self.configuration.window)
     }
 
+    #[inline]
     fn pass_time(&mut self, common: &Common, now: Now) {
         let patience = common.options.timing.election_timeout_us();
         self.clock.pass(now, self.is_open(common), patience);
     }
 
     /// R1: (ballot, slot) → entry is fixed here.
+    #[inline]
     fn propose(&mut self, now: Now, entry: Entry, bytes: usize, out: &mut Output<NoRecord>) {
         let slot = self.next();
-        let msg = self.accept(slot, entry.clone());
+        common::ask_all(&self.configuration, || self.accept(slot, entry.clone()), out);
         self.flight.sent(bytes);
-        self.in_flight.push_back(Proposal {
-            entry,
-            bytes,
-            votes: 0,
-            sent_at: now,
-            again: Vec::new(),
-        });
-        common::ask(&self.configuration, 0, msg, out);
+        let again = Vec::new();
+        self.in_flight.push_back(Proposal { entry, bytes, votes: 0, sent_at: now, again });
     }
 
     fn accept(&self, slot: Slot, entry: Entry) -> AcceptorMsg {
@@ -371,7 +370,8 @@ impl Lead {
 
     fn send_round(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let (ballot, round, chosen) = (self.ballot, self.rounds.send(now), self.chosen());
-        common::ask(&self.configuration, 0, AcceptorMsg::Heartbeat { ballot, round, chosen }, out);
+        let msg = || AcceptorMsg::Heartbeat { ballot, round, chosen };
+        common::ask_all(&self.configuration, msg, out);
     }
 
     /// The regular heartbeat: it also repeats what may have been lost.
@@ -394,7 +394,7 @@ impl Lead {
         let (ballot, slots) = (self.ballot, self.chosen());
         if !slots.is_empty() {
             for feed in &self.configuration.learners {
-                out.send(feed.learner, LearnerMsg::Chosen { ballot, slots });
+                out.post(feed.learner, || LearnerMsg::Chosen { ballot, slots });
             }
         }
     }

@@ -63,6 +63,6 @@ impl Poll {
 
     fn send(&self, configuration: &Configuration, out: &mut Output<NoRecord>) {
         let msg = AcceptorMsg::Poll { attempt: self.attempt };
-        common::ask(configuration, self.consents, msg, out);
+        common::ask(configuration, self.consents, &msg, out);
     }
 }

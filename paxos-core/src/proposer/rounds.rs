@@ -95,6 +95,7 @@ impl Rounds {
 
     /// An acceptor answered something else than a round, which was first sent at this time (R10).
     /// It says nothing of any round, so no read is confirmed by it (R12).
+    #[inline]
     pub(super) fn answered(&mut self, bit: AcceptorSet, sent_at: Now) {
         if let Some((_, latest)) = self.acked.get_mut(at(bit)) {
             *latest = sent_at.max(*latest);
