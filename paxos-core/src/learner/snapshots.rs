@@ -74,11 +74,13 @@ impl Snapshots {
     }
 
     /// So many bytes more were applied.
+    #[inline]
     pub(super) fn applied(&mut self, bytes: usize) {
         self.applied_bytes = self.applied_bytes.saturating_add(bytes as u64);
     }
 
     /// Whether a snapshot is to be written now.
+    #[inline]
     pub(super) fn is_due(&self) -> bool {
         let last = self.newest.map_or(0, |kept| kept.id.bytes);
         let due = self.applied_bytes >= self.limits.snapshot_log_bytes.max(last);
