@@ -32,7 +32,7 @@ pub use self::machine::Machine;
 pub use self::programs::{Programs, in_path};
 pub use self::redis::Redis;
 pub use self::row::{Against, PeerName, Row, Sockets, Target, Verdict, Work};
-pub use self::summary::{Judged, Measured, Side, Skipped, Summary, Total};
+pub use self::summary::{Judged, Measured, Omitted, Side, Summary, Total};
 
 use self::cluster::Store;
 use crate::limits::{MachineLimits, bare_loop};
@@ -106,7 +106,7 @@ enum Turn {
 
 impl Comparison {
     /// Measures, and tells each sample as it comes: the row, the store, and what was found. Rows
-    /// whose other store is not here are skipped.
+    /// whose other store is not here are skipped. A row that fails is told of, and the others go on.
     pub async fn run(
         &self,
         mut tell: impl FnMut(&Row, &'static str, &Sample),
@@ -117,21 +117,12 @@ impl Comparison {
             let parts = MachineLimits::of_parts(&self.programs.this, &self.directory);
             limits = Some(parts.map_err(CompareError::Limits)?);
         }
+        let mut failed = Vec::new();
         for row in self.rows.iter().filter(can_run) {
-            let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..self.rounds {
-                for (turn, samples) in [
-                    (Turn::Ours, &mut ours),
-                    (Turn::Peer, &mut theirs),
-                    (Turn::BareLoop, &mut bare),
-                ] {
-                    if let Some((name, sample)) = self.turn(row, turn).await? {
-                        tell(row, name, &sample);
-                        samples.push(sample);
-                    }
-                }
+            match self.row(row, &mut tell).await {
+                Ok(measured) => rows.push(measured),
+                Err(error) => failed.push(Omitted::of(row, error)),
             }
-            rows.push(Measured::of(row, [ours, theirs, bare]));
         }
         Ok(Summary {
             machine: Machine::of(&self.directory, &self.programs),
@@ -140,15 +131,33 @@ impl Comparison {
             limits,
             rows,
             skipped: self.skipped(),
+            failed,
         })
     }
 
-    fn skipped(&self) -> Vec<Skipped> {
-        let skip = |row: &Row| {
-            let why = self.programs.lack(row.peer)?.to_owned();
-            Some(Skipped { row: row.name.clone().into_owned(), why })
-        };
+    fn skipped(&self) -> Vec<Omitted> {
+        let skip = |row: &Row| Some(Omitted::of(row, self.programs.lack(row.peer)?));
         self.rows.iter().filter_map(skip).collect()
+    }
+
+    /// All rounds of a row, until one fails.
+    async fn row(
+        &self,
+        row: &Row,
+        tell: &mut impl FnMut(&Row, &'static str, &Sample),
+    ) -> Result<Measured, CompareError> {
+        let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            for (turn, samples) in
+                [(Turn::Ours, &mut ours), (Turn::Peer, &mut theirs), (Turn::BareLoop, &mut bare)]
+            {
+                if let Some((name, sample)) = self.turn(row, turn).await? {
+                    tell(row, name, &sample);
+                    samples.push(sample);
+                }
+            }
+        }
+        Ok(Measured::of(row, [ours, theirs, bare]))
     }
 
     /// One measurement; none, where the row has no such side.
