@@ -7,25 +7,26 @@
 //! What is measured, and what is to be reached, stands in [`rows`]. Each other store is one variant
 //! of [`PeerName`], and one file that says how to start it and load it.
 
-mod cluster;
+pub(crate) mod cluster;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod failover;
-mod figure;
+pub(crate) mod figure;
+pub(crate) mod fill;
 mod local;
-mod machine;
+pub(crate) mod machine;
 mod million_keys;
-mod ours;
+pub(crate) mod ours;
 #[cfg(feature = "plots")]
-mod plot;
+pub(crate) mod plot;
 mod processes;
 mod programs;
 mod redis;
-mod row;
+pub(crate) mod row;
 pub mod rows;
 mod summary;
-mod table;
-mod usage;
+pub(crate) mod table;
+pub(crate) mod usage;
 
 pub use self::figure::{Figure, Sample};
 pub use self::machine::Machine;
@@ -65,6 +66,9 @@ pub enum CompareError {
     /// A limit of the machine was not measured.
     #[error("cannot measure what the machine allows: {0}")]
     Limits(#[source] std::io::Error),
+    /// It was not tried, or is not what was to be measured.
+    #[error("{0}")]
+    Refused(String),
     /// A program is not here.
     #[error("{0}")]
     Missing(String),
@@ -106,7 +110,8 @@ enum Turn {
 
 impl Comparison {
     /// Measures, and tells each sample as it comes: the row, the store, and what was found. Rows
-    /// whose other store is not here are skipped. A row that fails is told of, and the others go on.
+    /// whose other store is not here are skipped. A row that fails is told of, and the others go
+    /// on.
     pub async fn run(
         &self,
         mut tell: impl FnMut(&Row, &'static str, &Sample),
@@ -125,7 +130,7 @@ impl Comparison {
             }
         }
         Ok(Summary {
-            machine: Machine::of(&self.directory, &self.programs),
+            machine: Machine::of(&self.directory, self.programs.paxos_kv.as_deref().ok()),
             rounds: self.rounds,
             seconds: self.time.as_secs_f64(),
             limits,

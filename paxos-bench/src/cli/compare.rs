@@ -64,9 +64,7 @@ pub struct Arguments {
 /// Compares, and checks if that is asked for.
 #[tokio::main]
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if cfg!(debug_assertions) {
-        super::tell("warning: this is a debug build, so the figures say little: use --release");
-    }
+    super::warn_of_debug_build();
     let this = std::env::current_exe().context("cannot find this program")?;
     let ours = super::our_server(arguments.paxos_kv.as_deref());
     let ours = ours.map_err(|missing| missing.to_string());
@@ -80,9 +78,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         directory: arguments.directory.clone(),
     };
     let tell = |row: &Row, store: &str, sample: &Sample| {
-        let each = sample.figures.iter();
-        let figures = each.map(|(figure, value)| format!("  {} {value:.1}", figure.name()));
-        let figures = figures.collect::<String>();
+        let figures = super::figures(sample);
         super::tell(format_args!("{:<24} {store:<10}{figures}", row.name));
     };
     let summary = comparison.run(tell).await?;

@@ -54,7 +54,7 @@ fn fixed(ratio: Option<f64>) -> String {
 }
 
 /// A figure, as short as it may be.
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value.abs() < 100.0 && value.fract() != 0.0 => format!("{value:.1}"),
