@@ -1,6 +1,8 @@
 //! `paxos-bench growth`.
 
-use anyhow::{Context, bail};
+#[cfg(feature = "plots")]
+use anyhow::Context;
+use anyhow::bail;
 use paxos_bench::growth::{CurveName, Growth, Point, Visit};
 use std::path::PathBuf;
 use std::process::ExitCode;
