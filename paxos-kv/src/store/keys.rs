@@ -52,8 +52,10 @@ impl Keys {
 
     /// Looks a key up: its row stays where it is for as long as the key is there.
     pub(super) fn find(&self, key: &[u8]) -> Option<RowId> {
-        let has = |found: &Found| self.rows.key(found.row) == Some(key);
-        self.found.find(spread(self.hash(key)), has).map(|found| found.row)
+        let hash = self.hash(key);
+        // To look at a key costs a way to memory.
+        let has = |found: &Found| found.hash == hash && self.rows.key(found.row) == Some(key);
+        self.found.find(spread(hash), has).map(|found| found.row)
     }
 
     pub(super) fn row(&self, id: RowId) -> Option<Row<'_>> {
