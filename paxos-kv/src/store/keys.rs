@@ -137,7 +137,7 @@ mod tests {
     /// The value of a version: of any length, also of one that stands apart.
     fn value(revision: u64) -> Option<Bytes> {
         let length = [0, 3, 40, 300, 1024, 1025, 3000][revision as usize % 7];
-        (revision % 11 != 0).then(|| vec![revision as u8; length].into())
+        (!revision.is_multiple_of(11)).then(|| vec![revision as u8; length].into())
     }
 
     fn with_version<T>(revision: u64, act: impl FnOnce(Present<'_>) -> T) -> T {
