@@ -29,7 +29,9 @@ impl Handler<Envelope<ProposerMsg>> for Mine {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<ProposerMsg>, _: &mut Context<Self>) {
-        let _ = self.0.send(envelope.msg);
+        for msg in envelope.messages() {
+            let _ = self.0.send(msg);
+        }
     }
 }
 
@@ -59,7 +61,7 @@ async fn main() -> Result<()> {
     // The only first member meets itself, and then tells who votes.
     let ask = |msg| {
         let from = MemberId { node: PROPOSER, incarnation: Incarnation(8) };
-        acceptor.do_send(Envelope { from, to: ACCEPTOR, msg });
+        acceptor.do_send(Envelope::new(from, ACCEPTOR, msg));
     };
     let roster = loop {
         ask(AcceptorMsg::AskRoster { role: RoleName::Proposer });

@@ -10,6 +10,7 @@ use crate::routes::Routes;
 use crate::snapshots::SnapshotError;
 use crate::submit::ClientHandle;
 use crate::wal::WalError;
+use actix_rt::ArbiterHandle;
 use paxos_core::quorum::QuorumError;
 use paxos_core::{
     Incarnation, Layout, Limits, MemberId, NodeId, Record, StanceName, StateMachine, Timing,
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use thiserror::Error;
+use tokio::sync::oneshot;
 
 /// Nodes that share an arbiter and post to each other's mailboxes. Nodes can be killed, restarted
 /// and cut off; dropping the cluster kills all of them.
@@ -52,6 +54,9 @@ pub enum ClusterError {
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
+    /// The arbiter has ended that a client was to run on.
+    #[error("the arbiter has ended: start another")]
+    NoArbiter,
     /// The node was killed or stopped before.
     #[error("node {0} does not run: restart it first")]
     NotRunning(NodeId),
@@ -125,17 +130,39 @@ impl<S: StateMachine> ClusterBuilder<S> {
 impl<S: StateMachine> Cluster<S> {
     /// A new client, which is no node of the layout and calls all of them.
     pub async fn client(&mut self) -> Result<ClientHandle, ClusterError> {
-        let layout = &self.plan.layout;
-        let nodes = self.plan.layout.nodes();
-        let first = nodes.last().map_or(0, |node| node.0 + 1).max(FIRST_CLIENT);
+        let node = self.next_client()()?;
+        self.add_client(node).await
+    }
+
+    /// The same, as an actor on another arbiter: best on that of whoever makes the calls, since what
+    /// crosses to the nodes and back then crosses in batches.
+    pub async fn client_on(
+        &mut self,
+        arbiter: &ArbiterHandle,
+    ) -> Result<ClientHandle, ClusterError> {
+        let (started, node) = oneshot::channel();
+        let start = self.next_client();
+        // Whoever waits hears of an arbiter that has ended, since the other end is dropped.
+        arbiter.spawn_fn(move || _ = started.send(start()));
+        let node = node.await.map_err(|_| ClusterError::NoArbiter)??;
+        self.add_client(node).await
+    }
+
+    /// What starts the next client's node.
+    fn next_client(&self) -> impl FnOnce() -> Result<Node<NoState>, NodeError> + Send + use<S> {
+        let ClusterBuilder { layout, timing, limits, .. } = &self.plan;
+        let first = layout.nodes().last().map_or(0, |node| node.0 + 1).max(FIRST_CLIENT);
         let id = first + self.clients.len() as u64;
         let me = MemberId { node: NodeId(id), incarnation: Incarnation(id) };
-        let node = NodeBuilder::new(me, layout.clone())
-            .timing(self.plan.timing)
-            .limits(self.plan.limits)
-            .client(layout.proposers.clone())
-            .start()?;
-        let client = node.client();
+        let (layout, timing, limits) = (layout.clone(), *timing, *limits);
+        move || {
+            let nodes = layout.proposers.clone();
+            NodeBuilder::new(me, layout).timing(timing).limits(limits).client(nodes).start()
+        }
+    }
+
+    async fn add_client(&mut self, node: Node<NoState>) -> Result<ClientHandle, ClusterError> {
+        let (me, client) = (node.me(), node.client());
         self.clients.insert(me.node, node);
         self.connect().await;
         client.ok_or(ClusterError::Unknown(me.node))

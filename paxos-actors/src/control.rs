@@ -62,6 +62,7 @@ impl<R: Hosted> Handler<Report> for RoleActor<R> {
     type Result = MessageResult<Report>;
 
     fn handle(&mut self, _: Report, _: &mut Context<Self>) -> Self::Result {
+        self.flush();
         MessageResult(self.shell_status())
     }
 }
@@ -70,6 +71,7 @@ impl<R: Hosted, T: 'static> Handler<Inspect<R, T>> for RoleActor<R> {
     type Result = MessageResult<Inspect<R, T>>;
 
     fn handle(&mut self, Inspect(look): Inspect<R, T>, _: &mut Context<Self>) -> Self::Result {
+        self.flush();
         MessageResult(look(self.role()))
     }
 }

@@ -14,8 +14,9 @@ pub trait Log<R: Send + 'static>: Send {
     fn open(&mut self, epoch: u64, events: Recipient<LogEvent<R>>);
 
     /// Appends records, in this order. [`LogEvent::Durable`] tells when they are durable; one such
-    /// event may speak for many appends.
-    fn append(&mut self, epoch: u64, records: Vec<R>);
+    /// event may speak for many appends. Where they are at once, it gives back what the event would
+    /// say: how many records are durable in all.
+    fn append(&mut self, epoch: u64, records: Vec<R>) -> Option<u64>;
 }
 
 /// What a log tells the actor that writes it.

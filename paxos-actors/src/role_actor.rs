@@ -1,21 +1,25 @@
 //! The one actor: it hosts a role, and does for it what a role cannot do.
 
-use crate::clock;
+mod hosted;
+mod turn;
+
+pub use hosted::Hosted;
+pub(crate) use turn::traced;
+
+use self::turn::{EndOfTurn, Turn};
 use crate::ending::{Ending, NodeEnd, Presence};
 use crate::envelope::Envelope;
 use crate::log::{Log, LogEvent};
 use crate::routes::Routes;
-use crate::snapshots::{SnapshotStore, SnapshotTold};
+use crate::snapshots::SnapshotTold;
 use actix::prelude::*;
 use paxos_core::{
-    Acceptor, Client, Gate, Learner, Limits, MemberId, NoRecord, Now, Outgoing, Output, Proposer,
-    Record, Role, RoleName, SnapshotEvent, StateMachine, Timing,
+    Acceptor, Client, Gate, Learner, Limits, MemberId, Output, Proposer, SnapshotEvent,
+    StateMachine, Timing,
 };
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tracing::{Level, enabled, trace};
 
 /// An acceptor as an actor.
 pub type AcceptorActor = RoleActor<Acceptor>;
@@ -26,42 +30,11 @@ pub type LearnerActor<S> = RoleActor<Learner<S>>;
 /// A client as an actor; [`crate::submit`] says how to use it.
 pub type ClientActor = RoleActor<Client>;
 
-/// A role that an actor can host.
-pub trait Hosted: Role {
-    /// Its name, in traces and in [`NodeEnd::Panicked`].
-    const NAME: RoleName;
-
-    /// What the actor keeps beside the role: who waits for what the role will find out.
-    type Desk: Default + 'static;
-
-    /// Where the role finds again, after a crash, what it must: for a learner, a
-    /// [`SnapshotStore`].
-    type Log: Log<Self::Record> + ?Sized + 'static;
-
-    /// Looks after the desk, and after what the role wants done to its log beside records, in this
-    /// epoch. Called after every step.
-    fn after_step(&mut self, _desk: &mut Self::Desk, _epoch: u64, _log: Option<&mut Self::Log>) {}
-
-    /// Why the node must end, as the role sees it. Asked after every step.
-    fn broken(&self) -> Option<NodeEnd> {
-        None
-    }
-
-    /// Tells the log, which is about to be opened, where to send what is not a [`LogEvent`].
-    fn before_open(_log: &mut Self::Log, _actor: Addr<RoleActor<Self>>)
-    where
-        Self: Sized,
-    {
-    }
-
-    /// Why the node ends when the log cannot go on.
-    fn log_failed(error: Arc<dyn Error + Send + Sync>) -> NodeEnd {
-        NodeEnd::LogFailed(error)
-    }
-}
-
 /// Hosts a role: feeds it messages and time, holds its mail back until the log has its records,
 /// and posts it.
+///
+/// Messages that wait together are one turn: the role takes all of them, then it is flushed, and
+/// what it has asked for in all goes to the log and to the mailboxes at once.
 ///
 /// It begins by opening the log, and drops what arrives until all is replayed: a boot is a
 /// restart. If it panics, or its log fails, everything that shares its [`Ending`] ends.
@@ -74,6 +47,7 @@ pub struct RoleActor<R: Hosted> {
     routes: Arc<Routes>,
     role: R,
     desk: R::Desk,
+    turn: Turn<R::Record>,
     gate: Gate,
     /// Counts the openings of the log.
     epoch: u64,
@@ -127,6 +101,7 @@ impl<R: Hosted> RoleActor<R> {
             log: None,
             routes: Arc::default(),
             desk: R::Desk::default(),
+            turn: Turn::default(),
             gate: Gate::new(0),
             epoch: 0,
             phase: Phase::Replaying,
@@ -173,6 +148,7 @@ impl<R: Hosted> Actor for RoleActor<R> {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(self.limits.mailbox_max);
         let ending = self.presence.ending().clone();
+        ctx.spawn(EndOfTurn);
         let ended = async move { ending.announced().await };
         ctx.spawn(ended.into_actor(self).map(|(), _, ctx| ctx.terminate()));
         self.boot(ctx);
@@ -183,14 +159,16 @@ impl<R: Hosted> Handler<Envelope<R::Msg>> for RoleActor<R> {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<R::Msg>, _: &mut Context<Self>) {
-        if !self.is_running() {
-            self.dropped.not_running += 1;
-        } else if self.is_overloaded() {
-            self.dropped.overload += 1;
-        } else {
-            let Envelope { from, msg, .. } = envelope;
-            let input = traced(|| format!("{from}: {msg:?}"));
-            self.step(input, |role, _, now, out| role.receive(now, from, msg, out));
+        let from = envelope.from;
+        for msg in envelope.messages() {
+            if !self.is_running() {
+                self.dropped.not_running += 1;
+            } else if self.is_overloaded() {
+                self.dropped.overload += 1;
+            } else {
+                let input = traced(|| format!("{from}: {msg:?}"));
+                self.step(input, |role, _, now, out| role.receive(now, from, msg, out));
+            }
         }
     }
 }
@@ -211,8 +189,7 @@ impl<R: Hosted> Handler<LogEvent<R::Record>> for RoleActor<R> {
                 self.run(ctx);
             }
             LogEvent::Durable { lsn, .. } => {
-                let free = self.gate.release(lsn);
-                self.post(free);
+                self.turn.free.extend(self.gate.release(lsn));
                 self.stop_if_finished(ctx);
             }
             LogEvent::Failed { error, .. } => {
@@ -227,6 +204,7 @@ impl<R: Hosted> RoleActor<R> {
     /// Begins an epoch: the role has what the log holds, and nothing else.
     fn boot(&mut self, ctx: &mut Context<Self>) {
         self.epoch += 1;
+        self.turn = Turn::default();
         self.gate = Gate::new(0);
         self.phase = Phase::Replaying;
         match &mut self.log {
@@ -241,6 +219,7 @@ impl<R: Hosted> RoleActor<R> {
     /// Forgets what is only in memory and boots.
     pub(crate) fn restart(&mut self, ctx: &mut Context<Self>) {
         if !matches!(self.phase, Phase::Stopping(_)) {
+            self.flush();
             self.role = (self.make)();
             self.desk = R::Desk::default();
             self.boot(ctx);
@@ -259,47 +238,10 @@ impl<R: Hosted> RoleActor<R> {
         ctx.run_later(Duration::from_micros(self.timing.tick_us()), move |actor, ctx| {
             if actor.epoch == epoch && actor.is_running() {
                 actor.step(traced(|| "tick".into()), |role, _, now, out| role.tick(now, out));
+                actor.flush();
                 actor.arm(ctx);
             }
         });
-    }
-
-    /// Steps the role, and does what the step asked for. All steps are traced here.
-    pub(crate) fn step<T>(
-        &mut self,
-        input: Option<String>,
-        run: impl FnOnce(&mut R, &mut R::Desk, Now, &mut Output<R::Record>) -> T,
-    ) -> T {
-        let mut out = Output::new();
-        let result = run(&mut self.role, &mut self.desk, clock::now(), &mut out);
-        if let Some(input) = input {
-            trace!(role = ?R::NAME, me = %self.me, input, output = ?out);
-        }
-        self.role.after_step(&mut self.desk, self.epoch, self.log.as_deref_mut());
-        if !out.is_empty() {
-            self.settle(out);
-        }
-        if let Some(end) = self.role.broken() {
-            self.presence.ending().end(end);
-        }
-        result
-    }
-
-    fn settle(&mut self, out: Output<R::Record>) {
-        let (records, mut free) = self.gate.submit(out);
-        match &mut self.log {
-            Some(_) if records.is_empty() => {}
-            Some(log) => log.append(self.epoch, records),
-            None => free.extend(self.gate.release(self.gate.appended())),
-        }
-        self.post(free);
-    }
-
-    fn post(&self, mail: Vec<Outgoing>) {
-        for mail in mail {
-            // What is lost is counted there, and Paxos survives it.
-            let _ = self.routes.post(self.me, mail);
-        }
     }
 
     /// Steps no more, lets the log finish, and stops. `done` is dropped with the actor.
@@ -312,12 +254,16 @@ impl<R: Hosted> RoleActor<R> {
     }
 
     fn stop_if_finished(&mut self, ctx: &mut Context<Self>) {
-        if matches!(self.phase, Phase::Stopping(_)) && self.gate.backlog() == 0 {
-            ctx.stop();
+        if matches!(self.phase, Phase::Stopping(_)) {
+            self.flush();
+            if self.gate.backlog() == 0 {
+                ctx.stop();
+            }
         }
     }
 
     pub(crate) fn set_routes(&mut self, routes: Arc<Routes>) {
+        self.flush();
         self.routes = routes;
     }
 
@@ -329,10 +275,13 @@ impl<R: Hosted> RoleActor<R> {
         matches!(self.phase, Phase::Running) && !self.has_ended()
     }
 
-    /// The log is behind: by records, or by mail of steps that had none of their own.
+    /// The log is behind: by records, or by mail of steps that had none of their own. What this
+    /// turn has asked for counts too.
     fn is_overloaded(&self) -> bool {
-        let held = self.gate.held() as u64;
-        self.gate.backlog().max(held) > self.limits.log_backlog_max
+        let Output { records, mail, .. } = &self.turn.out;
+        let backlog = self.gate.backlog() + records.len() as u64;
+        let held = self.log.as_ref().map_or(0, |_| self.gate.held() + mail.len());
+        backlog.max(held as u64) > self.limits.log_backlog_max
     }
 
     /// A mailbox is drained before the future that ends this actor is looked at.
@@ -350,56 +299,8 @@ impl<R: Hosted> RoleActor<R> {
     }
 }
 
-/// What a step is traced as, if steps are traced at all.
-pub(crate) fn traced(input: impl FnOnce() -> String) -> Option<String> {
-    enabled!(Level::TRACE).then(input)
-}
-
 /// Nothing inside is ever pinned.
 impl<R: Hosted> Unpin for RoleActor<R> {}
-
-impl Hosted for Acceptor {
-    const NAME: RoleName = RoleName::Acceptor;
-    type Desk = ();
-    type Log = dyn Log<Record>;
-}
-
-impl Hosted for Proposer {
-    const NAME: RoleName = RoleName::Proposer;
-    type Desk = ();
-    type Log = dyn Log<NoRecord>;
-}
-
-impl<S: StateMachine> Hosted for Learner<S> {
-    const NAME: RoleName = RoleName::Learner;
-    type Desk = ();
-    type Log = dyn SnapshotStore;
-
-    /// Without a store there are no snapshots: what was to be done with them is dropped.
-    fn after_step(
-        &mut self,
-        _: &mut (),
-        epoch: u64,
-        store: Option<&mut (dyn SnapshotStore + 'static)>,
-    ) {
-        let tasks = self.snapshot_tasks();
-        if let Some(store) = store {
-            tasks.into_iter().for_each(|task| store.submit(epoch, task));
-        }
-    }
-
-    fn before_open(store: &mut (dyn SnapshotStore + 'static), actor: Addr<LearnerActor<S>>) {
-        store.report_to(actor.recipient());
-    }
-
-    fn log_failed(error: Arc<dyn Error + Send + Sync>) -> NodeEnd {
-        NodeEnd::SnapshotsFailed(error)
-    }
-
-    fn broken(&self) -> Option<NodeEnd> {
-        Some(NodeEnd::SnapshotsFailed(Arc::new(self.unmendable()?)))
-    }
-}
 
 impl<S: StateMachine> Handler<SnapshotTold> for LearnerActor<S> {
     type Result = ();

@@ -7,6 +7,7 @@ use paxos_core::{
     AcceptorMsg, ClientMsg, Kind, LearnerMsg, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
 };
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -95,15 +96,47 @@ impl Routes {
 
     /// Sends one message on its way, or loses it.
     pub fn post(&self, from: MemberId, mail: Outgoing) -> Posted {
-        let Outgoing { to, packet } = mail;
+        self.post_run(from, mail, &mut std::iter::empty().peekable())
+    }
+
+    /// Sends messages on their way, or loses them. Those in a row that are of one kind, and for one
+    /// node, share an envelope.
+    pub fn post_all(&self, from: MemberId, mail: impl IntoIterator<Item = Outgoing>) {
+        let mut mail = mail.into_iter().peekable();
+        while let Some(first) = mail.next() {
+            // What is lost is counted, and Paxos survives it.
+            let _ = self.post_run(from, first, &mut mail);
+        }
+    }
+
+    fn post_run(
+        &self,
+        from: MemberId,
+        first: Outgoing,
+        rest: &mut Peekable<impl Iterator<Item = Outgoing>>,
+    ) -> Posted {
+        let Outgoing { to, packet } = first;
         let kind = packet.kind();
-        let posted = match packet {
-            Packet::Acceptor(msg) => deliver(&self.acceptors, Envelope { from, to, msg }),
-            Packet::Proposer(msg) => deliver(&self.proposers, Envelope { from, to, msg }),
-            Packet::Learner(msg) => deliver(&self.learners, Envelope { from, to, msg }),
-            Packet::Client(msg) => deliver(&self.clients, Envelope { from, to, msg }),
+        let run = std::iter::from_fn(|| {
+            rest.next_if(|next| next.to == to && next.packet.kind() == kind).map(|next| next.packet)
+        });
+        macro_rules! deliver {
+            ($table:ident, $role:path, $msg:ident) => {{
+                let more = run.filter_map(|packet| match packet {
+                    $role(msg) => Some(msg),
+                    _ => None,
+                });
+                let envelope = Envelope { from, to, msg: $msg, more: more.collect() };
+                (1 + envelope.more.len(), deliver(&self.$table, envelope))
+            }};
+        }
+        let (count, posted) = match packet {
+            Packet::Acceptor(msg) => deliver!(acceptors, Packet::Acceptor, msg),
+            Packet::Proposer(msg) => deliver!(proposers, Packet::Proposer, msg),
+            Packet::Learner(msg) => deliver!(learners, Packet::Learner, msg),
+            Packet::Client(msg) => deliver!(clients, Packet::Client, msg),
         };
-        self.counters.count(kind, posted);
+        self.counters.count(kind, count as u64, posted);
         posted
     }
 
@@ -124,13 +157,13 @@ impl Default for Counters {
 }
 
 impl Counters {
-    fn count(&self, kind: Kind, posted: Posted) {
+    fn count(&self, kind: Kind, count: u64, posted: Posted) {
         let counter = match posted {
             Posted::Queued => &self.posted[kind as usize],
             Posted::Full => &self.full,
             Posted::Unreachable => &self.unreachable,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        counter.fetch_add(count, Ordering::Relaxed);
     }
 
     fn read(&self) -> Counts {

@@ -104,7 +104,7 @@ impl Hosted for Client {
     type Desk = Waiting;
     type Log = dyn Log<NoRecord>;
 
-    fn after_step(
+    fn after_flush(
         &mut self,
         desk: &mut Waiting,
         _: u64,

@@ -171,10 +171,11 @@ impl Log<Record> for Wal {
         self.request(Request::Open { epoch, events });
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<Record>) {
+    fn append(&mut self, epoch: u64, records: Vec<Record>) -> Option<u64> {
         if !records.is_empty() {
             self.request(Request::Append { epoch, records });
         }
+        None
     }
 }
 

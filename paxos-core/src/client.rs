@@ -1,9 +1,11 @@
 //! The client: numbers its calls, sends them, and sends them again until their fate is known.
 
+mod batch;
 mod call;
 mod pace;
 mod session;
 
+use self::batch::Batch;
 use self::call::{Call, Work};
 use self::session::{Opening, Session};
 use crate::ballot::{MemberId, NodeId};
@@ -99,6 +101,7 @@ pub struct Client {
     session: Session,
     /// A write waits for a number: for a session, or for room in its window.
     blocked: bool,
+    batch: Batch,
     /// The place in `options.nodes` where calls are sent first.
     preferred: usize,
 }
@@ -119,6 +122,7 @@ impl Client {
             next_call: rng.next_u64() >> 1,
             session: Session::None,
             blocked: false,
+            batch: Batch::new(options.limits.part_bytes_max),
             preferred: 0,
             rng,
             options,
@@ -257,12 +261,20 @@ impl Client {
                 let acked_below = first.map_or(sequence, |(&(_, lowest), _)| lowest);
                 let value = value.clone();
                 let body = Body::Run { session, sequence, acked_below, value };
-                propose(self.options.me.node, target, body).into()
+                let command = Command { client: self.options.me.node, learner: target, body };
+                self.batch.send(target, command, out);
+                return self.sent(now, id, target);
             }
         };
-        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
-        call.sent(now, target, self.options.retry_us, jitter);
         out.mail.push(Outgoing { to: target, packet });
+        self.sent(now, id, target);
+    }
+
+    fn sent(&mut self, now: Now, id: CallId, target: NodeId) {
+        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.sent(now, target, self.options.retry_us, jitter);
+        }
     }
 
     fn open_session(&mut self, now: Now, out: &mut Output<NoRecord>) {
@@ -284,7 +296,8 @@ impl Client {
         let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
         opening.pace.sent(now, target, self.options.retry_us, jitter);
         let body = Body::Register { nonce: opening.nonce };
-        out.send(target, propose(self.options.me.node, target, body));
+        let command = Command { client: self.options.me.node, learner: target, body };
+        self.batch.send(target, command, out);
     }
 
     /// Sends what is due, and ends what has waited for too long.
@@ -361,10 +374,6 @@ impl Client {
             }
         }
     }
-}
-
-fn propose(client: NodeId, learner: NodeId, body: Body) -> ProposerMsg {
-    ProposerMsg::Propose { commands: vec![Command { client, learner, body }], hops: 0 }
 }
 
 impl Role for Client {

@@ -27,14 +27,18 @@ impl Gate {
         let Output { records, mail, feed } = output;
         self.appended += records.len() as u64;
         let mut free = feed;
-        let is_early = |mail: &Outgoing| {
-            planted!(VoteToldBeforeDurable)
-                && matches!(mail.packet, Packet::Proposer(ProposerMsg::Accepted { .. }))
-        };
-        let (early, mail) = mail.into_iter().partition::<Vec<_>, _>(is_early);
-        free.extend(early);
+        if planted!(VoteToldBeforeDurable) {
+            let is_vote =
+                |packet: &Packet| matches!(packet, Packet::Proposer(ProposerMsg::Accepted { .. }));
+            let votes = mail.iter().filter(|mail| is_vote(&mail.packet));
+            free.extend(votes.cloned());
+        }
         if self.appended == self.durable || planted!(ToldBeforeDurable) {
-            free.extend(mail);
+            // As a rule there is no feed where there is mail, and nothing is moved.
+            match free.is_empty() {
+                true => free = mail,
+                false => free.extend(mail),
+            }
         } else if !mail.is_empty() {
             self.held_count += mail.len();
             match self.held.back_mut() {

@@ -136,7 +136,6 @@ impl Proposer {
     /// R15: any proposer takes any command.
     fn propose(
         &mut self,
-        now: Now,
         from: MemberId,
         mut commands: Vec<Command>,
         hops: u8,
@@ -159,10 +158,8 @@ impl Proposer {
                 }
                 _ => self.common.enqueue(commands, out),
             },
-            Stance::Meet(_) | Stance::Campaign(_) => self.common.enqueue(commands, out),
-            Stance::Lead(lead) => {
+            Stance::Meet(_) | Stance::Campaign(_) | Stance::Lead(_) => {
                 self.common.enqueue(commands, out);
-                lead.pump(&mut self.common, now, out);
             }
         }
     }
@@ -292,7 +289,7 @@ impl Role for Proposer {
     fn receive(&mut self, now: Now, from: MemberId, msg: ProposerMsg, out: &mut Output<NoRecord>) {
         match msg {
             ProposerMsg::Roster(roster) => self.met(now, roster),
-            ProposerMsg::Propose { commands, hops } => self.propose(now, from, commands, hops, out),
+            ProposerMsg::Propose { commands, hops } => self.propose(from, commands, hops, out),
             ProposerMsg::AskReadIndex { learner, id, hops } => {
                 self.ask_read_index(now, learner, id, hops, out);
             }
@@ -321,7 +318,17 @@ impl Role for Proposer {
         }
     }
 
+    /// R1: what has come together becomes one entry, as far as it fits.
+    fn flush(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        if let Stance::Lead(lead) = &mut self.stance
+            && !self.common.queue_is_empty()
+        {
+            lead.pump(&mut self.common, now, out);
+        }
+    }
+
     fn tick(&mut self, now: Now, out: &mut Output<NoRecord>) {
+        self.flush(now, out);
         let next = match &mut self.stance {
             Stance::Meet(_) => return self.ask_roster(now, out),
             Stance::Follow(follow) => follow.tick(&mut self.common, now, out),

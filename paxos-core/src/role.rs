@@ -18,6 +18,11 @@ pub trait Role: 'static {
     /// Takes one message.
     fn receive(&mut self, now: Now, from: MemberId, msg: Self::Msg, out: &mut Output<Self::Record>);
 
+    /// Does once what all messages since the last call gave reason for. Called when no more mail
+    /// waits; whoever has no mailbox calls it after each message. A role that is not flushed does
+    /// the same at the next tick.
+    fn flush(&mut self, _now: Now, _out: &mut Output<Self::Record>) {}
+
     /// Lets time pass. Called about every [`crate::Timing::tick_us`]; late or missed calls are
     /// harmless, since only `now` counts.
     fn tick(&mut self, now: Now, out: &mut Output<Self::Record>);

@@ -204,15 +204,23 @@ where
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<M>, _: &mut Context<Link>) {
-        let Envelope { from, to, msg } = envelope;
         // The handshake proved who this node is: it cannot speak for anybody else.
-        assert_eq!(from, self.shared.options.me, "mail of another member given to a link");
+        let me = self.shared.options.me;
+        assert_eq!(envelope.from, me, "mail of another member given to a link");
+        let to = envelope.to;
+        envelope.messages().for_each(|msg| self.send(to, msg.into()));
+    }
+}
+
+impl Link {
+    /// Puts a message behind those that wait, or loses it.
+    fn send(&mut self, to: NodeId, packet: Packet) {
         let count = if self.connection.is_none() {
             Count::DroppedNotConnected
         } else if self.out.len() >= self.shared.options.outbound_bytes_max {
             Count::DroppedFull
         } else {
-            match self.out.push(MAIL, &(to, msg.into())) {
+            match self.out.push(MAIL, &(to, packet)) {
                 Ok(()) => Count::FramesOut,
                 Err(error) => {
                     tracing::warn!(peer = %self.node, %error, "cannot send");

@@ -210,7 +210,8 @@ fn post(
     routes: &Routes,
 ) -> Result<(), Cut> {
     let repeated = frames.repeated();
-    let mut mail = 0;
+    let mut mail = Vec::new();
+    let mut count = 0;
     let result = loop {
         match frames.next_frame() {
             Ok(None) => break Ok(()),
@@ -220,7 +221,7 @@ fn post(
                 PING if !pongs.is_empty() => {}
                 PING => pongs.push(PONG, &())?,
                 MAIL => {
-                    mail += 1;
+                    count += 1;
                     let (to, packet) = match frame.decode::<(NodeId, Packet)>() {
                         Ok(mail) => mail,
                         Err(error) => break Err(error.into()),
@@ -228,25 +229,22 @@ fn post(
                     if let Err(unsound) = validate(&packet) {
                         break Err(unsound.into());
                     }
-                    deliver(shared, peer, to, packet, routes);
+                    // Mail for another node is dropped and never forwarded: whoever wants to reach
+                    // it dials it.
+                    if to == shared.options.me.node {
+                        mail.push(Outgoing { to, packet });
+                    } else {
+                        shared.counters.add(Count::FramesMisdirected, 1);
+                    }
                 }
                 kind => break Err(Cut::Kind(kind)),
             },
         }
     };
-    shared.counters.add(Count::FramesIn, mail);
+    routes.post_all(peer.member, mail);
+    shared.counters.add(Count::FramesIn, count);
     shared.counters.add(Count::FramesRepeated, frames.repeated() - repeated);
     result
-}
-
-/// Mail for another node is dropped and never forwarded: whoever wants to reach it dials it.
-fn deliver(shared: &Shared, peer: Peer, to: NodeId, packet: Packet, routes: &Routes) {
-    if to == shared.options.me.node {
-        // A mailbox that is full loses the message; the table counts it.
-        let _ = routes.post(peer.member, Outgoing { to, packet });
-    } else {
-        shared.counters.add(Count::FramesMisdirected, 1);
-    }
 }
 
 /// Sends what the socket takes; the rest goes with the next read or tick.

@@ -82,6 +82,7 @@ impl Node {
             Packet::Proposer(msg) => {
                 let mut out = Output::new();
                 self.proposer.receive(self.now, from, msg, &mut out);
+                self.proposer.flush(self.now, &mut out);
                 self.keep(out);
             }
             Packet::Learner(msg) => {

@@ -98,7 +98,9 @@ impl Log<SnapshotPiece> for DiskSnapshots {
     }
 
     /// A learner has no records: what it keeps changes by tasks.
-    fn append(&mut self, _: u64, _: Vec<SnapshotPiece>) {}
+    fn append(&mut self, _: u64, _: Vec<SnapshotPiece>) -> Option<u64> {
+        None
+    }
 }
 
 impl SnapshotStore for DiskSnapshots {

@@ -13,12 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     held: Arc<Mutex<Held>>,
-    reader: Reader,
+    /// The one that was opened last.
+    epoch: Option<u64>,
 }
-
-/// Whoever is told what is durable. A clone of the log has none yet.
-#[derive(Debug, Default)]
-struct Reader(Option<(u64, Recipient<LogEvent<Record>>)>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -66,12 +63,6 @@ impl Held {
     }
 }
 
-impl Clone for Reader {
-    fn clone(&self) -> Reader {
-        Reader(None)
-    }
-}
-
 impl Log<Record> for MemoryLog {
     fn open(&mut self, epoch: u64, events: Recipient<LogEvent<Record>>) {
         let (records, lsn) = {
@@ -81,15 +72,13 @@ impl Log<Record> for MemoryLog {
         };
         events.do_send(LogEvent::Replayed { epoch, records });
         events.do_send(LogEvent::Ready { epoch, lsn });
-        self.reader = Reader(Some((epoch, events)));
+        self.epoch = Some(epoch);
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<Record>) {
-        let Some((current, events)) = &self.reader.0 else { return };
-        if *current == epoch && !records.is_empty() {
-            let mut held = self.held();
-            held.append(records);
-            events.do_send(LogEvent::Durable { epoch, lsn: held.all.lsn });
-        }
+    fn append(&mut self, epoch: u64, records: Vec<Record>) -> Option<u64> {
+        self.epoch.filter(|current| *current == epoch)?;
+        let mut held = self.held();
+        held.append(records);
+        Some(held.all.lsn)
     }
 }

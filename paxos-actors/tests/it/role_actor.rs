@@ -69,7 +69,13 @@ async fn settle() {
 async fn mail_waits_for_its_records_and_for_all_before_them() {
     let stage = Stage::new().await;
     stage.log.ready(0);
-    stage.tell([Order::Mail(1), Order::Store(2), Order::Mail(3), Order::Store(4), Order::Feed(5)]);
+    stage.tell([Order::Mail(1)]);
+    assert_eq!(stage.seen().await, [1]);
+    stage.tell([Order::Store(2)]);
+    assert_eq!(stage.seen().await, [1]);
+    stage.tell([Order::Mail(3)]);
+    assert_eq!(stage.seen().await, [1], "what had no record waits for those before it");
+    stage.tell([Order::Store(4), Order::Feed(5)]);
     assert_eq!(stage.seen().await, [1, 5], "feed overtakes, mail waits");
     assert_eq!(stage.log.lock().appended, [2, 4]);
     stage.log.durable(1);
@@ -77,6 +83,19 @@ async fn mail_waits_for_its_records_and_for_all_before_them() {
     stage.log.durable(2);
     stage.tell([Order::Mail(6)]);
     assert_eq!(stage.seen().await, [1, 5, 2, 3, 4, 6]);
+}
+
+#[actix::test]
+async fn what_waits_together_is_one_turn_and_goes_to_the_log_at_once() {
+    let stage = Stage::new().await;
+    stage.log.ready(0);
+    stage.tell([Order::Mail(1), Order::Store(2), Order::Store(3), Order::Mail(4)]);
+    assert!(stage.seen().await.is_empty(), "mail of a turn waits for all of its records");
+    assert_eq!(stage.log.lock().appends, 1);
+    stage.log.durable(1);
+    assert!(stage.seen().await.is_empty());
+    stage.log.durable(2);
+    assert_eq!(stage.seen().await, [1, 2, 3, 4]);
 }
 
 #[actix::test]
@@ -129,7 +148,7 @@ async fn a_log_that_is_behind_refuses_more_work_until_it_catches_up() {
     stage.log.ready(0);
     stage.tell([Order::Store(1), Order::Store(2), Order::Store(3)]);
     assert_eq!(stage.stored().await, [1, 2]);
-    stage.log.durable(1);
+    stage.log.durable(2);
     stage.tell([Order::Store(4)]);
     assert_eq!(stage.stored().await, [1, 2, 4]);
     assert_eq!(stage.dropped().await, Dropped { not_running: 0, overload: 1 });
@@ -243,18 +262,19 @@ async fn a_restart_leaves_one_tick_per_interval() {
 }
 
 #[actix::test]
-async fn each_step_is_traced_as_role_input_and_output() {
+async fn each_turn_is_traced_as_role_inputs_and_output() {
     trace::listen();
     let timing = Timing::new(100_000, 300_000).expect("sound"); // no tick gets in between
     let puppet = RoleActor::new(ME, Puppet::default).timing(timing).start();
+    tell(&puppet, Order::Mail(6));
     tell(&puppet, Order::Mail(7));
     puppet.send(Report).await.expect("alive");
     let lines = trace::heard();
     tell(&puppet, Order::Mail(8));
     puppet.send(Report).await.expect("alive");
     assert!(trace::heard().is_empty(), "nobody listens");
-    let [line] = &lines[..] else { panic!("one step, one line: {lines:?}") };
-    for part in ["role=Acceptor", "me=1#", "2#0000000000000002: Mail(7)", "LeaderHint"] {
+    let [line] = &lines[..] else { panic!("one turn, one line: {lines:?}") };
+    for part in ["role=Acceptor", "me=1#", ": Mail(6)", ": Mail(7)", "LeaderHint"] {
         assert!(line.contains(part), "{part} is missing in {line}");
     }
 }

@@ -78,7 +78,7 @@ pub type PuppetActor = RoleActor<Puppet>;
 
 /// Tells the fake role what to do.
 pub fn tell(puppet: &Addr<PuppetActor>, order: Order) {
-    puppet.do_send(Envelope { from: member(2), to: ME.node, msg: order });
+    puppet.do_send(Envelope::new(member(2), ME.node, order));
 }
 
 /// A log that is durable when the test says so. Both the actor's side and the test's.
@@ -88,6 +88,7 @@ pub struct HandLog(Arc<Mutex<Hand>>);
 #[derive(Default)]
 pub struct Hand {
     pub appended: Vec<u64>,
+    pub appends: u64,
     pub epoch: u64,
     events: Option<Recipient<LogEvent<u64>>>,
 }
@@ -126,10 +127,12 @@ impl Log<u64> for Side {
         hand.events = Some(events);
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<u64>) {
+    fn append(&mut self, epoch: u64, records: Vec<u64>) -> Option<u64> {
         let mut hand = self.0.lock();
         assert_eq!(epoch, hand.epoch);
         hand.appended.extend(records);
+        hand.appends += 1;
+        None
     }
 }
 
@@ -162,8 +165,10 @@ impl Handler<Envelope<ClientMsg>> for Sink {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<ClientMsg>, _: &mut Context<Sink>) {
-        if let ClientMsg::LeaderHint { leader } = envelope.msg {
-            self.seen.push(leader.0);
+        for msg in envelope.messages() {
+            if let ClientMsg::LeaderHint { leader } = msg {
+                self.seen.push(leader.0);
+            }
         }
     }
 }

@@ -322,11 +322,9 @@ async fn a_log_in_memory_is_durable_at_once_and_outlives_its_handles() {
     let mut events = Events::new();
     let mut log = MemoryLog::new();
     assert_eq!(events.open(&mut log, 1).await, (vec![], 0));
-    log.append(1, vec![voted(0, 10), voted(1, 10)]);
-    assert_eq!(events.durable(2).await, 1);
+    assert_eq!(log.append(1, vec![voted(0, 10), voted(1, 10)]), Some(2));
     let mut again = log.clone();
     assert_eq!(events.open(&mut again, 2).await, (vec![voted(0, 10), voted(1, 10)], 2));
-    again.append(1, vec![voted(5, 10)]);
-    again.append(2, vec![voted(2, 10)]);
-    assert_eq!(events.durable(3).await, 2);
+    assert_eq!(again.append(1, vec![voted(5, 10)]), None, "its epoch is over");
+    assert_eq!(again.append(2, vec![voted(2, 10)]), Some(3));
 }

@@ -3,6 +3,7 @@
 use super::KEYS;
 use super::closed_loop::{self, Seen, Span};
 use super::values::{self, Values};
+use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use paxos_actors::cluster::{Cluster, ClusterError};
 use paxos_actors::submit::{ClientGone, ClientHandle};
@@ -11,10 +12,8 @@ use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
-use std::thread;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::runtime::Builder;
 use tokio::task::{JoinError, JoinSet, LocalSet};
 
 /// How often the nodes are asked who leads.
@@ -28,7 +27,7 @@ const CALLS_MAX: usize = 512;
 pub enum ClientsOn {
     /// On the arbiter of the nodes.
     Same,
-    /// On a thread of their own.
+    /// On an arbiter of their own, which is a thread; their client's actor too.
     Own,
 }
 
@@ -81,9 +80,6 @@ pub enum ActorsError {
     /// A client has panicked.
     #[error("a client has ended: {0}")]
     Client(#[from] JoinError),
-    /// The thread of the clients cannot be started.
-    #[error("no thread for the clients: {0}")]
-    Thread(#[from] std::io::Error),
 }
 
 /// Runs the plan on the current arbiter.
@@ -93,14 +89,23 @@ pub async fn run(plan: Plan) -> Result<ActorsReport, ActorsError> {
     while cluster.leader().await.is_none() {
         tokio::time::sleep(PAUSE).await;
     }
-    let mut handles = Vec::new();
-    for _ in 0..plan.clients.div_ceil(CALLS_MAX) {
-        handles.push(cluster.client().await?);
-    }
     let span = Span::after(plan.warm_up, plan.time);
+    let actors = plan.clients.div_ceil(CALLS_MAX);
+    let mut handles = Vec::new();
     let seen = match plan.clients_on {
-        ClientsOn::Same => clients(plan, span, handles).await?,
-        ClientsOn::Own => on_a_thread(plan, span, handles).await?,
+        ClientsOn::Same => {
+            for _ in 0..actors {
+                handles.push(cluster.client().await?);
+            }
+            clients(plan, span, handles).await?
+        }
+        ClientsOn::Own => {
+            let arbiter = Arbiter::new();
+            for _ in 0..actors {
+                handles.push(cluster.client_on(&arbiter.handle()).await?);
+            }
+            on_arbiter(&arbiter.handle(), plan, span, handles).await?
+        }
     };
     Ok(ActorsReport {
         peer: "paxos-actors",
@@ -145,17 +150,19 @@ async fn clients(plan: Plan, span: Span, handles: Vec<ClientHandle>) -> Result<S
     Ok(seen.replace(Seen::nothing(0)))
 }
 
-async fn on_a_thread(
+async fn on_arbiter(
+    arbiter: &ArbiterHandle,
     plan: Plan,
     span: Span,
     handles: Vec<ClientHandle>,
 ) -> Result<Seen, ActorsError> {
     let (done, seen) = tokio::sync::oneshot::channel();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    thread::Builder::new().name("clients".into()).spawn(move || {
-        // Whoever waits has ended, if this cannot be sent.
-        let _ = done.send(runtime.block_on(clients(plan, span, handles)));
-    })?;
+    arbiter.spawn_fn(move || {
+        actix_rt::spawn(async move {
+            // Whoever waits has ended, if this cannot be sent.
+            let _ = done.send(clients(plan, span, handles).await);
+        });
+    });
     seen.await.map_err(|_| ClientGone)?
 }
 

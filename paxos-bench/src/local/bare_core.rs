@@ -175,6 +175,7 @@ impl Cluster {
         let Node { proposer, proposed, .. } = &mut self.nodes[0];
         let msg = ProposerMsg::Propose { commands, hops: 0 };
         proposer.receive(self.now, CLIENT, msg, proposed);
+        proposer.flush(self.now, proposed);
         self.deliver();
         if self.now.since(self.ticked_at) >= Timing::default().tick_us() {
             self.ticked_at = self.now;

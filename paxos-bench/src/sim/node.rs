@@ -40,6 +40,8 @@ pub(super) struct Node {
 pub(super) struct Process {
     pub acceptor: Option<Voter>,
     pub proposer: Option<Proposer>,
+    /// The proposer has taken messages since it was flushed.
+    pub in_turn: bool,
     pub learner: Option<Replica>,
 }
 

@@ -14,6 +14,9 @@ pub(super) struct Setup {
     pub limits: Limits,
     /// Bytes of a segment of the log.
     pub segment_bytes: u32,
+    /// What reaches a proposer within such a time, in microseconds, it takes in one turn; 0: each
+    /// message is a turn by itself.
+    pub turn_us: u64,
     pub work: Work,
     /// The faults that this run has.
     pub faults: Vec<FaultKind>,
@@ -96,6 +99,7 @@ impl Setup {
             work,
             faults: draw_faults(rng),
             fault_pause_us: pick(rng, &[100_000, 300_000, 1_000_000]),
+            turn_us: pick(rng, &[0, 100, 5_000]),
             storm_us: 60_000_000,
             ending,
             layout,
@@ -110,6 +114,7 @@ impl Setup {
             timing: Timing::default(),
             limits: Limits::default(),
             segment_bytes: 65_536,
+            turn_us: 0,
             work: Work { clients: 4, open_max: 10, keys: 16, pause_us: 10_000, bulk: 0 },
             faults: Vec::new(),
             fault_pause_us: u64::MAX / 4,

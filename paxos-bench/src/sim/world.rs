@@ -68,6 +68,11 @@ enum Event {
         mail: Outgoing,
         boot: Option<u64>,
     },
+    /// No more mail waits for the proposer.
+    Flush {
+        node: usize,
+        boot: u64,
+    },
     /// A batch of the log is durable.
     Synced {
         node: usize,
@@ -152,6 +157,7 @@ impl World {
                 self.after(CLIENT_TICK_US, Event::ClientTick);
             }
             Event::Mail { from, mail, boot } => self.deliver(from, mail, boot),
+            Event::Flush { node, boot } => self.flush(node, boot),
             Event::Synced { node, boot } => self.synced(node, boot),
             Event::Shelved { node, boot } => self.shelved(node, boot),
             Event::PowerCut { node, boot } => {
@@ -237,11 +243,31 @@ impl World {
         }
     }
 
+    /// The step of a proposer, which ends its turn, or is the first of a longer one.
     fn step_proposer(&mut self, i: usize, step: impl FnOnce(&mut Proposer, &mut Output<NoRecord>)) {
+        let (now, turn_us) = (self.nodes[i].clock(self.now), self.setup.turn_us);
         let Some(process) = &mut self.nodes[i].process else { return };
         let Some(proposer) = &mut process.proposer else { return };
         let mut out = Output::new();
         step(proposer, &mut out);
+        if turn_us == 0 {
+            proposer.flush(now, &mut out);
+        } else if !std::mem::replace(&mut process.in_turn, true) {
+            let (delay, boot) = (self.rng.between(0, turn_us), self.nodes[i].boot);
+            self.after(delay, Event::Flush { node: i, boot });
+        }
+        self.post(i, out.mail);
+    }
+
+    /// The turn of a node's proposer is over.
+    fn flush(&mut self, i: usize, boot: u64) {
+        let now = self.nodes[i].clock(self.now);
+        let is_current = self.nodes[i].boot == boot;
+        let Some(process) = self.nodes[i].process.as_mut().filter(|_| is_current) else { return };
+        process.in_turn = false;
+        let Some(proposer) = &mut process.proposer else { return };
+        let mut out = Output::new();
+        proposer.flush(now, &mut out);
         self.post(i, out.mail);
     }
 

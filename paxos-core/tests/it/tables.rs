@@ -48,7 +48,9 @@ where
 {
     for Row { name, now, from, msg, then } in rows {
         let mut out = Output::new();
-        make().receive(now, from, msg.clone(), &mut out);
+        let mut role = make();
+        role.receive(now, from, msg.clone(), &mut out);
+        role.flush(now, &mut out);
         assert_whole(&format!("{state}: {name}: {msg:?}"), &out, &then);
     }
 }
@@ -64,6 +66,7 @@ fn tick<R: Role>(role: &mut R, now: Now) -> Output<R::Record> {
 fn tell<R: Role>(role: &mut R, from: MemberId, msg: R::Msg) -> Output<R::Record> {
     let mut out = Output::new();
     role.receive(T0, from, msg, &mut out);
+    role.flush(T0, &mut out);
     out
 }
 

@@ -230,7 +230,8 @@ impl Handler<Envelope<ClientMsg>> for ClientPort {
     fn handle(&mut self, envelope: Envelope<ClientMsg>, _: &mut Context<Self>) {
         let Shared { desk, .. } = &*self.0;
         let route = |connection, message| self.0.send(connection, message);
-        desk.borrow_mut().route(clock::now(), envelope.msg, route);
+        let (mut desk, now) = (desk.borrow_mut(), clock::now());
+        envelope.messages().for_each(|msg| desk.route(now, msg, route));
     }
 }
 

@@ -138,9 +138,12 @@ impl Actor for Collector {
 impl<M: Into<Packet> + Send + 'static> Handler<Envelope<M>> for Collector {
     type Result = ();
 
-    fn handle(&mut self, Envelope { from, msg, .. }: Envelope<M>, ctx: &mut Context<Collector>) {
-        if self.0.send((from, msg.into())).is_err() {
-            ctx.stop();
+    fn handle(&mut self, envelope: Envelope<M>, ctx: &mut Context<Collector>) {
+        let from = envelope.from;
+        for msg in envelope.messages() {
+            if self.0.send((from, msg.into())).is_err() {
+                ctx.stop();
+            }
         }
     }
 }

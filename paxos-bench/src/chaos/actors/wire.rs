@@ -106,8 +106,16 @@ impl<M: Into<Packet> + Send + 'static> Handler<Envelope<M>> for Wire {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<M>, ctx: &mut Context<Wire>) {
-        let Envelope { from, to, msg } = envelope;
-        let mail = Outgoing { to, packet: msg.into() };
+        let (from, to) = (envelope.from, envelope.to);
+        for msg in envelope.messages() {
+            self.pass(from, Outgoing { to, packet: msg.into() }, ctx);
+        }
+    }
+}
+
+impl Wire {
+    /// What becomes of one message.
+    fn pass(&mut self, from: MemberId, mail: Outgoing, ctx: &mut Context<Wire>) {
         let (way, flood) = {
             let inside = self.control.inside();
             (inside.way, inside.flood)

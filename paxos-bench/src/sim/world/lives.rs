@@ -118,7 +118,7 @@ impl World {
             let learner = layout.learner_of(me.node).expect("proposers are paired");
             Proposer::new(ProposerOptions { me, life, seed, learner, layout, timing, limits })
         });
-        self.nodes[i].process = Some(Process { acceptor, proposer, learner: None });
+        self.nodes[i].process = Some(Process { acceptor, proposer, in_turn: false, learner: None });
         if let Some(opened) = snapshots {
             self.start_learner(i, opened);
         }

@@ -125,6 +125,7 @@ impl<R: Role> Alone<R> {
     pub fn hear_from(&mut self, from: MemberId, msg: R::Msg) -> Output<R::Record> {
         let mut out = Output::new();
         self.role.receive(self.now, from, msg, &mut out);
+        self.role.flush(self.now, &mut out);
         out
     }
 

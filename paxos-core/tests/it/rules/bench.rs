@@ -348,7 +348,10 @@ impl Bench {
         }
         self.step(to.0, |process, now, feed| match packet {
             Packet::Acceptor(msg) => process.acceptor.receive(now, sender, msg, &mut feed.acceptor),
-            Packet::Proposer(msg) => process.proposer.receive(now, sender, msg, &mut feed.other),
+            Packet::Proposer(msg) => {
+                process.proposer.receive(now, sender, msg, &mut feed.other);
+                process.proposer.flush(now, &mut feed.other);
+            }
             Packet::Learner(msg) => process.learner.receive(now, sender, msg, &mut feed.learner),
             Packet::Client(_) => {}
         });

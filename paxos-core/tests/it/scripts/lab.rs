@@ -303,6 +303,7 @@ impl Lab {
                     None => proposer.tick(now, &mut out),
                     Some((from, Packet::Proposer(msg))) => {
                         proposer.receive(now, from, msg, &mut out);
+                        proposer.flush(now, &mut out);
                     }
                     Some(_) => {}
                 }

@@ -52,6 +52,7 @@ impl ProposerMachine {
     fn hear(&mut self, from: MemberId, msg: ProposerMsg) -> Vec<Letter> {
         let mut out = Output::new();
         self.proposer.receive(self.clock, from, msg, &mut out);
+        self.proposer.flush(self.clock, &mut out);
         letters(self.options.me, out.mail)
     }
 

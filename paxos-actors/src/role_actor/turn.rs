@@ -1,0 +1,103 @@
+//! Messages that wait together are taken in one turn.
+
+use super::{Hosted, RoleActor};
+use crate::clock;
+use crate::log::Log;
+use actix::prelude::*;
+use paxos_core::{Now, Outgoing, Output};
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use tracing::{Level, enabled, trace};
+
+/// What has happened since the last flush.
+pub(super) struct Turn<T> {
+    /// When it began, for all of its steps; none where there was no step yet.
+    pub(super) now: Option<Now>,
+    /// What came in, if turns are traced.
+    inputs: Vec<String>,
+    /// What its steps have asked for.
+    pub(super) out: Output<T>,
+    /// Mail that the log has let go.
+    pub(super) free: Vec<Outgoing>,
+}
+
+impl<T> Default for Turn<T> {
+    fn default() -> Turn<T> {
+        Turn { now: None, inputs: Vec::new(), out: Output::new(), free: Vec::new() }
+    }
+}
+
+impl<R: Hosted> RoleActor<R> {
+    /// Steps the role. What it asks for is done at the end of the turn.
+    pub(crate) fn step<T>(
+        &mut self,
+        input: Option<String>,
+        run: impl FnOnce(&mut R, &mut R::Desk, Now, &mut Output<R::Record>) -> T,
+    ) -> T {
+        self.turn.inputs.extend(input);
+        let now = *self.turn.now.get_or_insert_with(clock::now);
+        run(&mut self.role, &mut self.desk, now, &mut self.turn.out)
+    }
+
+    /// Ends the turn: does what its steps have asked for. All turns are traced here.
+    pub(crate) fn flush(&mut self) {
+        if let Some(now) = self.turn.now.take() {
+            self.role.flush(now, &mut self.turn.out);
+            if !self.turn.inputs.is_empty() {
+                let (inputs, output) = (mem::take(&mut self.turn.inputs), &self.turn.out);
+                trace!(role = ?R::NAME, me = %self.me, ?inputs, ?output);
+            }
+            self.role.after_flush(&mut self.desk, self.epoch, self.log.as_deref_mut());
+            if !self.turn.out.is_empty() {
+                self.settle();
+            }
+            if let Some(end) = self.role.broken() {
+                self.presence.ending().end(end);
+            }
+        }
+        if !self.turn.free.is_empty() {
+            // What is lost is counted there, and Paxos survives it.
+            self.routes.post_all(self.me, mem::take(&mut self.turn.free));
+        }
+    }
+
+    fn settle(&mut self) {
+        let (records, free) = self.gate.submit(mem::take(&mut self.turn.out));
+        match self.turn.free.is_empty() {
+            true => self.turn.free = free,
+            false => self.turn.free.extend(free),
+        }
+        let durable = match &mut self.log {
+            Some(_) if records.is_empty() => None,
+            Some(log) => log.append(self.epoch, records),
+            None => Some(self.gate.appended()),
+        };
+        if let Some(lsn) = durable {
+            self.turn.free.extend(self.gate.release(lsn));
+        }
+    }
+}
+
+/// Ends a turn when the mailbox is empty: actix polls what a context has spawned each time that it
+/// is through with its mailbox.
+pub(super) struct EndOfTurn;
+
+impl<R: Hosted> ActorFuture<RoleActor<R>> for EndOfTurn {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut RoleActor<R>,
+        _: &mut Context<RoleActor<R>>,
+        _: &mut Task<'_>,
+    ) -> Poll<()> {
+        actor.flush();
+        Poll::Pending
+    }
+}
+
+/// What a step is traced as, if steps are traced at all.
+pub(crate) fn traced(input: impl FnOnce() -> String) -> Option<String> {
+    enabled!(Level::TRACE).then(input)
+}
