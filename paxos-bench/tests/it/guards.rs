@@ -20,8 +20,8 @@ const LIMITS: [Limit; 5] = [
     Limit { name: "rules-128", instructions: Some(1700.0), allocations: 0.03 },
     Limit { name: "frames", instructions: Some(2550.0), allocations: 1.25 },
     Limit { name: "log", instructions: None, allocations: 0.15 },
-    // A value stands in its page, and is copied out when another takes its place: one allocation for
-    // each change, instead of two for as long as a key is there.
+    // A value stands in its page, and is copied out when another takes its place: one allocation
+    // for each change, instead of two for as long as a key is there.
     Limit { name: "store", instructions: Some(4200.0), allocations: 2.5 },
 ];
 
