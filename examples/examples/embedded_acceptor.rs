@@ -66,7 +66,7 @@ async fn main() -> Result<()> {
     let roster = loop {
         ask(AcceptorMsg::AskRoster { role: RoleName::Proposer });
         match timeout(Duration::from_millis(20), answers.recv()).await {
-            Ok(Some(ProposerMsg::Roster(roster))) => break roster,
+            Ok(Some(ProposerMsg::Roster(roster))) => break *roster,
             _ => continue,
         }
     };

@@ -134,7 +134,7 @@ impl<S: StateMachine> Cluster<S> {
         self.add_client(node).await
     }
 
-    /// The same, as an actor on another arbiter: best on that of whoever makes the calls, since what
+    /// The same, on another arbiter: best on that of whoever makes the calls, since what
     /// crosses to the nodes and back then crosses in batches.
     pub async fn client_on(
         &mut self,

@@ -2,13 +2,15 @@
 
 pub mod chaos;
 pub mod compare;
+pub mod growth;
 pub mod limits;
 pub mod load;
 pub mod local;
 pub mod sim;
+pub mod soak;
 
 use anyhow::{Context, bail};
-use paxos_bench::compare::in_path;
+use paxos_bench::compare::{Sample, in_path};
 use paxos_bench::load::{Drive, Load};
 use serde::Serialize;
 use std::fmt;
@@ -40,6 +42,19 @@ fn print_report(report: &(impl fmt::Display + Serialize), json: bool) -> anyhow:
 /// panic, as `eprintln` would.
 pub fn tell(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Says that a debug build measures little.
+fn warn_of_debug_build() {
+    if cfg!(debug_assertions) {
+        tell("warning: this is a debug build, so the figures say little: use --release");
+    }
+}
+
+/// The figures of a measurement, in a line.
+fn figures(sample: &Sample) -> String {
+    let each = sample.figures.iter();
+    each.map(|(figure, value)| format!("  {} {value:.1}", figure.name())).collect()
 }
 
 /// What to do to a store.

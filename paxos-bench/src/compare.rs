@@ -7,32 +7,33 @@
 //! What is measured, and what is to be reached, stands in [`rows`]. Each other store is one variant
 //! of [`PeerName`], and one file that says how to start it and load it.
 
-mod cluster;
+pub(crate) mod cluster;
 #[cfg(feature = "etcd")]
 mod etcd;
 mod failover;
-mod figure;
+pub(crate) mod figure;
+pub(crate) mod fill;
 mod local;
-mod machine;
+pub(crate) mod machine;
 mod million_keys;
-mod ours;
+pub(crate) mod ours;
 #[cfg(feature = "plots")]
-mod plot;
+pub(crate) mod plot;
 mod processes;
 mod programs;
 mod redis;
-mod row;
+pub(crate) mod row;
 pub mod rows;
 mod summary;
-mod table;
-mod usage;
+pub(crate) mod table;
+pub(crate) mod usage;
 
 pub use self::figure::{Figure, Sample};
 pub use self::machine::Machine;
 pub use self::programs::{Programs, in_path};
 pub use self::redis::Redis;
 pub use self::row::{Against, PeerName, Row, Sockets, Target, Verdict, Work};
-pub use self::summary::{Judged, Measured, Side, Skipped, Summary, Total};
+pub use self::summary::{Judged, Measured, Omitted, Side, Summary, Total};
 
 use self::cluster::Store;
 use crate::limits::{MachineLimits, bare_loop};
@@ -65,6 +66,9 @@ pub enum CompareError {
     /// A limit of the machine was not measured.
     #[error("cannot measure what the machine allows: {0}")]
     Limits(#[source] std::io::Error),
+    /// It was not tried, or is not what was to be measured.
+    #[error("{0}")]
+    Refused(String),
     /// A program is not here.
     #[error("{0}")]
     Missing(String),
@@ -106,7 +110,8 @@ enum Turn {
 
 impl Comparison {
     /// Measures, and tells each sample as it comes: the row, the store, and what was found. Rows
-    /// whose other store is not here are skipped.
+    /// whose other store is not here are skipped. A row that fails is told of, and the others go
+    /// on.
     pub async fn run(
         &self,
         mut tell: impl FnMut(&Row, &'static str, &Sample),
@@ -117,38 +122,47 @@ impl Comparison {
             let parts = MachineLimits::of_parts(&self.programs.this, &self.directory);
             limits = Some(parts.map_err(CompareError::Limits)?);
         }
+        let mut failed = Vec::new();
         for row in self.rows.iter().filter(can_run) {
-            let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-            for _ in 0..self.rounds {
-                for (turn, samples) in [
-                    (Turn::Ours, &mut ours),
-                    (Turn::Peer, &mut theirs),
-                    (Turn::BareLoop, &mut bare),
-                ] {
-                    if let Some((name, sample)) = self.turn(row, turn).await? {
-                        tell(row, name, &sample);
-                        samples.push(sample);
-                    }
-                }
+            match self.row(row, &mut tell).await {
+                Ok(measured) => rows.push(measured),
+                Err(error) => failed.push(Omitted::of(row, error)),
             }
-            rows.push(Measured::of(row, [ours, theirs, bare]));
         }
         Ok(Summary {
-            machine: Machine::of(&self.directory, &self.programs),
+            machine: Machine::of(&self.directory, self.programs.paxos_kv.as_deref().ok()),
             rounds: self.rounds,
             seconds: self.time.as_secs_f64(),
             limits,
             rows,
             skipped: self.skipped(),
+            failed,
         })
     }
 
-    fn skipped(&self) -> Vec<Skipped> {
-        let skip = |row: &Row| {
-            let why = self.programs.lack(row.peer)?.to_owned();
-            Some(Skipped { row: row.name.clone().into_owned(), why })
-        };
+    fn skipped(&self) -> Vec<Omitted> {
+        let skip = |row: &Row| Some(Omitted::of(row, self.programs.lack(row.peer)?));
         self.rows.iter().filter_map(skip).collect()
+    }
+
+    /// All rounds of a row, until one fails.
+    async fn row(
+        &self,
+        row: &Row,
+        tell: &mut impl FnMut(&Row, &'static str, &Sample),
+    ) -> Result<Measured, CompareError> {
+        let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            for (turn, samples) in
+                [(Turn::Ours, &mut ours), (Turn::Peer, &mut theirs), (Turn::BareLoop, &mut bare)]
+            {
+                if let Some((name, sample)) = self.turn(row, turn).await? {
+                    tell(row, name, &sample);
+                    samples.push(sample);
+                }
+            }
+        }
+        Ok(Measured::of(row, [ours, theirs, bare]))
     }
 
     /// One measurement; none, where the row has no such side.

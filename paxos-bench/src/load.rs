@@ -69,6 +69,9 @@ pub struct Progress {
     pub errors: u64,
     /// In an open loop, how many are open.
     pub in_flight: Option<u64>,
+    /// Of the requests that succeeded since the last call, 99 of 100 took no longer, in
+    /// microseconds; none, where there were none.
+    pub p99_us: Option<u64>,
 }
 
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -116,11 +119,14 @@ async fn watch(
     in_flight: impl Fn() -> Option<u64>,
     progress: &mut impl FnMut(Progress),
 ) {
+    let mut before = Tally::default();
     for second in 1..=(span.end - span.start).as_secs() {
         tokio::time::sleep_until((span.start + Duration::from_secs(second)).into()).await;
         let all = tally::sum(tallies);
         let (done, errors) = (all.in_time(), all.errors());
-        progress(Progress { second, done, errors, in_flight: in_flight() });
+        let p99_us = Percentiles::of(&all.since(&before)).p99;
+        progress(Progress { second, done, errors, in_flight: in_flight(), p99_us });
+        before = all;
     }
 }
 

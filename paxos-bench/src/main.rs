@@ -22,6 +22,8 @@ enum Command {
     /// Load by clients: in a closed loop, or, with `--rate`, in an open one.
     Load(cli::load::Arguments),
     Compare(cli::compare::Arguments),
+    Growth(cli::growth::Arguments),
+    Soak(cli::soak::Arguments),
     /// Three nodes in this process, all in memory: what rules and actors cost by themselves.
     Local(cli::local::Arguments),
     Limits(cli::limits::Arguments),
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Load(arguments) => or_code(cli::load::run(&arguments), ExitCode::FAILURE),
         Command::Compare(arguments) => or_code(cli::compare::run(&arguments), ExitCode::FAILURE),
+        Command::Growth(arguments) => or_code(cli::growth::run(&arguments), ExitCode::FAILURE),
+        Command::Soak(arguments) => or_code(cli::soak::run(&arguments), ExitCode::FAILURE),
         Command::Local(arguments) => or_code(cli::local::run(&arguments), ExitCode::FAILURE),
         Command::Limits(arguments) => or_code(cli::limits::run(&arguments), ExitCode::FAILURE),
         Command::Sim(arguments) => or_code(cli::sim::run(&arguments), ExitCode::FAILURE),

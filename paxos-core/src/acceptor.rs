@@ -9,12 +9,13 @@ use self::held::Held;
 use crate::ballot::{Ballot, MemberId, NodeId};
 use crate::config::{ClusterId, Configuration, Limits, Now, Timing};
 use crate::entry::{Entry, Vote};
-use crate::layout::Layout;
+use crate::layout::{Feed, Layout};
 use crate::message::{AcceptorMsg, LearnerMsg, ProposerMsg, RoleName};
 use crate::record::Record;
 use crate::role::{Outgoing, Output, Role};
 use crate::roster::Formation;
 use crate::slot::{Slot, SlotRange};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -127,7 +128,7 @@ impl Acceptor {
         out: &mut Output<Record>,
     ) {
         if let Some(record) = self.formation.introduced(from, stored, formed) {
-            self.record(record, out);
+            self.record(|| record, out);
             self.introduce(out);
         } else if !formed && self.configuration().is_some() {
             out.send(from.node, self.formation.introduction());
@@ -165,17 +166,19 @@ impl Acceptor {
             return self.reject(from, ballot, out);
         }
         if ballot > self.promised {
-            self.record(Record::Promised(ballot), out);
+            self.record(|| Record::Promised(ballot), out);
         }
         if first > Slot::ZERO {
             // R9: a campaign that moves is as good as a leader; to disturb it would help nobody.
             self.heard = Some((ballot, now));
         }
         let part = self.held.promise(first, self.options.limits.part_bytes_max);
+        let part = Box::new(part);
         out.send(from.node, ProposerMsg::Promise { ballot, part });
     }
 
     /// Phase 2b: votes, unless it has promised not to.
+    #[inline]
     fn accept(
         &mut self,
         from: MemberId,
@@ -190,18 +193,20 @@ impl Acceptor {
         if slot < self.held.chosen_below() {
             // R5: what is chosen there is what this ballot proposes, so the vote needs no storing.
             if ballot > self.promised {
-                self.record(Record::Promised(ballot), out);
+                self.record(|| Record::Promised(ballot), out);
             }
         } else if self.held.voted(slot) != Some(ballot) {
             let vote = Vote { ballot, entry };
             self.feed(slot, &vote, out);
-            self.record(Record::Voted { slot, vote }, out);
+            self.record(|| Record::Voted { slot, vote }, out);
         }
         self.extend_run(ballot, slot);
-        out.send(from.node, ProposerMsg::Accepted { ballot, slots: self.run.1 });
+        let slots = self.run.1;
+        out.post(from.node, || ProposerMsg::Accepted { ballot, slots });
     }
 
     /// A leader at or above the promise lives (R9), and says what is chosen.
+    #[inline]
     fn hear(&mut self, now: Now, ballot: Ballot, chosen: SlotRange) {
         if ballot >= self.promised {
             self.heard = Some((ballot, now));
@@ -216,25 +221,25 @@ impl Acceptor {
             return self.reject(from, ballot, out);
         }
         if ballot > self.promised {
-            self.record(Record::Promised(ballot), out);
+            self.record(|| Record::Promised(ballot), out);
         }
         let chosen_below = self.held.chosen_below();
         out.send(from.node, ProposerMsg::HeartbeatAck { ballot, round, chosen_below });
     }
 
     /// R8: what the leader counted as chosen is chosen here, as far as the votes are of its ballot.
+    #[inline]
     fn chosen(&mut self, now: Now, ballot: Ballot, slots: SlotRange) {
         self.target = self.target.max(slots.below);
         let slots = self.held.reach(ballot, slots);
         if !slots.is_empty() {
-            let record = Record::Chosen { ballot, slots };
-            self.replay(record.clone());
+            self.apply(&Record::Chosen { ballot, slots });
             self.fetched_at = now;
             match self.unlogged.last_mut() {
                 Some(Record::Chosen { ballot: b, slots: s }) if *b == ballot => {
                     s.below = slots.below;
                 }
-                _ => self.unlogged.push(record),
+                _ => self.unlogged.push(Record::Chosen { ballot, slots }),
             }
         }
     }
@@ -259,7 +264,7 @@ impl Acceptor {
             below = self.held.chosen_below();
         }
         if below > self.held.trimmed() {
-            self.record(Record::Trimmed { below, log_time_ms }, out);
+            self.record(|| Record::Trimmed { below, log_time_ms }, out);
         }
     }
 
@@ -267,16 +272,25 @@ impl Acceptor {
         out.send(from.node, ProposerMsg::Reject { ballot, promised: self.promised });
     }
 
+    #[inline]
     fn feed(&self, slot: Slot, vote: &Vote, out: &mut Output<Record>) {
-        let me = self.options.me.node;
-        let learners = self.configuration().into_iter().flat_map(|c| &c.learners);
-        let mine = learners.filter(|feed| feed.acceptor == me).map(|feed| feed.learner);
-        for to in mine.chain(self.guests.keys().copied()) {
-            let msg = LearnerMsg::Voted { slot, vote: vote.clone() };
-            out.feed.push(Outgoing { to, packet: msg.into() });
+        let Some(configuration) = self.configuration() else { return };
+        let mut feed = |to| {
+            let msg = || LearnerMsg::Voted { slot, vote: vote.clone() };
+            let outgoing = || Outgoing { to, packet: msg().into() };
+            out.feed.extend(core::iter::once_with(outgoing));
+        };
+        for &Feed { learner, acceptor } in &configuration.learners {
+            if acceptor == self.options.me.node {
+                feed(learner);
+            }
+        }
+        if !self.guests.is_empty() {
+            self.guests.keys().copied().for_each(feed);
         }
     }
 
+    #[inline]
     fn extend_run(&mut self, ballot: Ballot, slot: Slot) {
         let (of, run) = &mut self.run;
         if *of == ballot && slot == run.below {
@@ -287,13 +301,46 @@ impl Acceptor {
     }
 
     /// Applies a record and has it logged, behind what was chosen in the meantime.
-    fn record(&mut self, record: Record, out: &mut Output<Record>) {
-        out.records.append(&mut self.unlogged);
-        self.replay(record.clone());
-        out.records.push(record);
+    #[inline]
+    fn record(&mut self, record: impl FnOnce() -> Record, out: &mut Output<Record>) {
+        if !self.unlogged.is_empty() {
+            out.records.append(&mut self.unlogged);
+        }
+        // Made where it stays.
+        out.records.extend(core::iter::once_with(record));
+        if let Some(record) = out.records.last() {
+            self.apply(record);
+        }
+    }
+
+    /// Applies a record: what [`Role::replay`] says, of one that somebody else keeps.
+    ///
+    /// # Panics
+    /// If the record contradicts what came before it.
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Roster(roster) => self.formation.replay_roster(roster.clone()),
+            Record::Formed => self.formation.replay_formed(),
+            Record::Promised(ballot) => {
+                assert!(*ballot > self.promised, "a promise never falls (invariant 2)");
+                self.promised = *ballot;
+            }
+            Record::Voted { slot, vote } => {
+                assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
+                if !planted!(PromiseNotRaised) {
+                    self.promised = vote.ballot;
+                }
+                self.held.vote(*slot, vote.clone());
+            }
+            // Of slots that are trimmed, the log may have no votes any more.
+            Record::Chosen { ballot, slots } => self.held.choose(*ballot, *slots),
+            Record::Learned { slot, entry } => self.held.learn(*slot, entry.clone()),
+            Record::Trimmed { below, log_time_ms } => self.held.trim(*below, *log_time_ms),
+        }
     }
 
     /// Whether the sender may speak as the owner of `ballot`, here and now (invariants 4 and 6).
+    #[inline]
     fn heeds(&self, from: MemberId, ballot: Ballot) -> bool {
         let invited = self.configuration().is_some_and(|c| c.has_proposer(from));
         let is_credible = ballot.is_sound() && ballot.follows(self.promised.round);
@@ -309,7 +356,8 @@ impl Role for Acceptor {
         match msg {
             AcceptorMsg::Introduce { stored, formed } => self.introduced(from, stored, formed, out),
             AcceptorMsg::AskRoster { role } => {
-                let Some(roster) = self.configuration().cloned() else { return };
+                let Some(roster) = self.configuration() else { return };
+                let roster = Box::new(roster.clone());
                 match role {
                     RoleName::Proposer => out.send(from.node, ProposerMsg::Roster(roster)),
                     RoleName::Learner => out.send(from.node, LearnerMsg::Roster(roster)),
@@ -367,28 +415,6 @@ impl Role for Acceptor {
     /// If the record contradicts what came before it: a promise that falls, a second roster, chosen
     /// slots out of order. The log is damaged, or the rules are; going on would be worse.
     fn replay(&mut self, record: Record) {
-        match record {
-            Record::Roster(roster) => self.formation.replay_roster(roster),
-            Record::Formed => self.formation.replay_formed(),
-            Record::Promised(ballot) => {
-                assert!(ballot > self.promised, "a promise never falls (invariant 2)");
-                self.promised = ballot;
-            }
-            Record::Voted { slot, vote } => {
-                assert!(vote.ballot >= self.promised, "no vote below the promise (invariant 2)");
-                if !planted!(PromiseNotRaised) {
-                    self.promised = vote.ballot;
-                }
-                self.held.vote(slot, vote);
-            }
-            Record::Chosen { ballot, slots } => {
-                // Of slots that are trimmed, the log may have no votes any more.
-                let below = self.held.reach(ballot, slots).below;
-                assert!(below >= slots.below, "chosen by votes of its ballot");
-                self.held.choose(slots);
-            }
-            Record::Learned { slot, entry } => self.held.learn(slot, entry),
-            Record::Trimmed { below, log_time_ms } => self.held.trim(below, log_time_ms),
-        }
+        self.apply(&record);
     }
 }

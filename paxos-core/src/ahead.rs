@@ -23,10 +23,12 @@ impl<T> Default for Ahead<T> {
 
 impl<T> Ahead<T> {
     /// The first slot that is not done with.
+    #[inline]
     pub(crate) fn from(&self) -> Slot {
         self.from
     }
 
+    #[inline]
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         match self.at(slot) {
             Some(at) => self.row.get(at),
@@ -36,10 +38,13 @@ impl<T> Ahead<T> {
 
     /// Puts an item where it belongs, in place of any other; not below `from`, where nothing is
     /// kept any more.
+    #[inline]
     pub(crate) fn insert(&mut self, slot: Slot, item: T) {
         if slot == self.end() {
             self.row.push_back(item);
-            self.close_gap();
+            if !self.beyond.is_empty() {
+                self.close_gap();
+            }
         } else if slot >= self.from {
             match self.at(slot).and_then(|at| self.row.get_mut(at)) {
                 Some(old) => *old = item,
@@ -48,7 +53,14 @@ impl<T> Ahead<T> {
         }
     }
 
+    /// The item of the first slot.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.row.front()
+    }
+
     /// The item of the first slot, which is done with if there is one.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         let item = self.row.pop_front()?;
         self.from = self.from.next();
@@ -64,6 +76,7 @@ impl<T> Ahead<T> {
         }
     }
 
+    #[cold]
     fn advance(&mut self, below: Slot, mut gone: impl FnMut(T)) {
         let count = below.since(self.from).min(self.row.len() as u64) as usize;
         self.row.drain(..count).for_each(&mut gone);
@@ -77,6 +90,12 @@ impl<T> Ahead<T> {
         self.close_gap();
     }
 
+    /// The items of the first slots, as far as they go without a gap, and below this one.
+    #[inline]
+    pub(crate) fn row(&self, below: Slot) -> impl Iterator<Item = &T> {
+        self.row.iter().take(below.since(self.from) as usize)
+    }
+
     /// The items of these slots, ascending.
     pub(crate) fn range(&self, slots: SlotRange) -> impl Iterator<Item = (Slot, &T)> {
         let within = |slot: Slot| slot.since(self.from).min(self.row.len() as u64) as usize;
@@ -88,11 +107,13 @@ impl<T> Ahead<T> {
     }
 
     /// The first slot behind the row.
+    #[inline]
     fn end(&self) -> Slot {
         self.from.plus(self.row.len() as u64)
     }
 
     /// The place of a slot in the row, if it is there.
+    #[inline]
     fn at(&self, slot: Slot) -> Option<usize> {
         (self.from <= slot && slot < self.end()).then(|| slot.since(self.from) as usize)
     }

@@ -61,11 +61,13 @@ impl Ballot {
     pub const JUMP_MAX: u64 = 3 << 31;
 
     /// Whether a ballot of this round can come next to who has seen `round`.
+    #[inline]
     pub fn follows(&self, round: u64) -> bool {
         self.round <= round.saturating_add(Self::JUMP_MAX)
     }
 
     /// Whether a well-behaved proposer can own this ballot.
+    #[inline]
     pub fn is_sound(&self) -> bool {
         self.round > 0 && self.round <= Self::ROUND_MAX
     }

@@ -91,11 +91,13 @@ pub struct Configuration {
 
 impl Configuration {
     /// The bit of a member's vote; 0 for whoever is not a member (invariant 6).
+    #[inline]
     pub fn bit(&self, member: MemberId) -> AcceptorSet {
         self.acceptors.iter().position(|&m| m == member).map_or(0, |i| 1 << i)
     }
 
     /// Whether `member` may propose. Where its node has an acceptor too, the incarnation is known.
+    #[inline]
     pub fn has_proposer(&self, member: MemberId) -> bool {
         let known = self.acceptors.iter().find(|m| m.node == member.node);
         self.proposers.contains(&member.node) && known.is_none_or(|&m| m == member)

@@ -31,6 +31,7 @@ impl Entry {
     pub(crate) const WEIGHT: usize = 16;
 
     /// Bytes that the entry takes, about: what batches and answers are measured by.
+    #[inline]
     pub fn weight(&self) -> usize {
         Self::WEIGHT + self.commands.iter().map(Command::weight).sum::<usize>()
     }

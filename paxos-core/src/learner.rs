@@ -84,6 +84,8 @@ pub struct Learner<S> {
     /// Fetches in a row that nobody has answered.
     unanswered: u32,
     told_at: Option<Now>,
+    /// Whose `Chosen` came last.
+    leader: Option<NodeId>,
     /// What snapshots cover was told, or the feed was seen to, at this time.
     kept_at: Option<Now>,
     /// When the acceptor that is to feed it last did.
@@ -111,6 +113,7 @@ impl<S: StateMachine> Learner<S> {
             fetches: 0,
             unanswered: 0,
             told_at: None,
+            leader: None,
             kept_at: None,
             fed_at: Now(0),
             stand_in: None,
@@ -160,7 +163,10 @@ impl<S: StateMachine> Learner<S> {
         if planted!(GapSkipped) && self.backlog.chosen_below() > self.applied_below.plus(2) {
             self.applied_below = self.applied_below.next();
         }
-        self.moved(now, before, out);
+        // Who leads must know how far it may go (R20). A proposer that follows need not: it hears
+        // as often as there are heartbeats, and less than is applied is never too much.
+        let leads = self.leader == Some(self.options.proposer);
+        self.moved(now, before, leads, out);
     }
 
     /// Applies the next entry, which takes so many bytes.
@@ -223,26 +229,32 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
-    /// Tells what follows from having applied more: the proposer hears, and reads are answered.
-    fn moved(&mut self, now: Now, before: Slot, out: &mut Output<SnapshotPiece>) {
+    /// Tells what follows from having applied more: the proposer hears, if that is of use to it,
+    /// and reads are answered.
+    fn moved(&mut self, now: Now, before: Slot, tells: bool, out: &mut Output<SnapshotPiece>) {
         if self.applied_below > before {
             self.moved_at = now;
             self.backlog.forget(self.applied_below);
             self.keep_up(now, out);
-            self.tell_progress(now, out);
-            self.answer_reads(out);
+            if tells {
+                self.tell_progress(now, out);
+            }
+            if !self.reads.are_none() {
+                self.answer_reads(out);
+            }
         }
     }
 
     fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         self.told_at = Some(now);
-        let progress = ProposerMsg::Progress {
-            life: self.options.life,
-            applied_below: self.applied_below,
-            log_time_ms: self.log_time_ms,
-            expiry_ms: self.sessions.next_expiry_ms(),
-        };
-        out.send(self.options.proposer, progress);
+        let (life, applied_below) = (self.options.life, self.applied_below);
+        let (log_time_ms, expiry_ms) = (self.log_time_ms, self.sessions.next_expiry_ms());
+        out.post(self.options.proposer, || ProposerMsg::Progress {
+            life,
+            applied_below,
+            log_time_ms,
+            expiry_ms,
+        });
     }
 
     /// Answers reads, about as many bytes as one part may have: a question is small, and its answer
@@ -331,7 +343,7 @@ impl<S: StateMachine> Role for Learner<S> {
         out: &mut Output<SnapshotPiece>,
     ) {
         match msg {
-            LearnerMsg::Roster(roster) => self.met(now, from, roster, out),
+            LearnerMsg::Roster(roster) => self.met(now, from, *roster, out),
             LearnerMsg::Voted { slot, vote } => {
                 if !self.votes(from) {
                     return;
@@ -344,6 +356,7 @@ impl<S: StateMachine> Role for Learner<S> {
             }
             LearnerMsg::Chosen { ballot, slots } => {
                 if self.leads(from) && ballot.node == from.node && slots.below <= Slot::MAX {
+                    self.leader = Some(from.node);
                     self.backlog.choose(ballot, slots);
                     self.drain(now, out);
                 }

@@ -9,6 +9,7 @@ use crate::config::{ClusterId, Configuration, SessionRules};
 use crate::entry::{Command, CommandName, Entry, SessionId, Vote};
 use crate::slot::{Slot, SlotRange};
 use crate::snapshot::SnapshotId;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ pub enum AcceptorMsg {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProposerMsg {
     /// The first configuration, from an acceptor that knows it formed.
-    Roster(Configuration),
+    Roster(Box<Configuration>),
     /// Please get these commands chosen.
     Propose {
         /// The commands, in the order of their session.
@@ -120,7 +121,7 @@ pub enum ProposerMsg {
         /// The ballot promised.
         ballot: Ballot,
         /// What this part tells.
-        part: PromisePart,
+        part: Box<PromisePart>,
     },
     /// Phase 2b: a durable vote in exactly this ballot at every slot of the range (rule R2).
     Accepted {
@@ -176,7 +177,7 @@ pub enum ProposerMsg {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnerMsg {
     /// The first configuration, from an acceptor that knows it formed.
-    Roster(Configuration),
+    Roster(Box<Configuration>),
     /// A vote, fed by the learner's acceptor. To be applied only under a `Chosen` of its ballot.
     Voted {
         /// The slot.

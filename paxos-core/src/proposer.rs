@@ -24,7 +24,7 @@ use crate::layout::Layout;
 use crate::message::{AcceptorMsg, ClientMsg, ProposerMsg, RoleName};
 use crate::quorum::AcceptorSet;
 use crate::role::{NoRecord, Output, Role};
-use crate::slot::Slot;
+use crate::slot::{Slot, SlotRange};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -237,7 +237,7 @@ impl Proposer {
                 }
             }
             (ProposerMsg::Promise { ballot, part }, Stance::Campaign(campaign)) => {
-                campaign.promised(common, now, bit, ballot, part, out)
+                campaign.promised(common, now, bit, ballot, *part, out)
             }
             (ProposerMsg::Reject { ballot, promised }, stance) => {
                 common.see(promised);
@@ -254,12 +254,6 @@ impl Proposer {
                     _ => None,
                 }
             }
-            (ProposerMsg::Accepted { ballot, slots }, Stance::Lead(lead)) => {
-                if lead.ballot() == ballot || planted!(BallotsMixed) {
-                    lead.accepted(common, now, bit, slots, out);
-                }
-                None
-            }
             (ProposerMsg::HeartbeatAck { ballot, round, chosen_below }, Stance::Lead(lead)) => {
                 if lead.ballot() == ballot {
                     lead.acked(now, bit, round, chosen_below, out);
@@ -267,6 +261,22 @@ impl Proposer {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// A vote of a member.
+    fn accepted(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        ballot: Ballot,
+        slots: SlotRange,
+        out: &mut Output<NoRecord>,
+    ) {
+        let Stance::Lead(lead) = &mut self.stance else { return };
+        let bit = lead.configuration.bit(from);
+        if bit != 0 && (lead.ballot() == ballot || planted!(BallotsMixed)) {
+            lead.accepted(&mut self.common, now, bit, slots, out);
         }
     }
 
@@ -288,10 +298,13 @@ impl Role for Proposer {
 
     fn receive(&mut self, now: Now, from: MemberId, msg: ProposerMsg, out: &mut Output<NoRecord>) {
         match msg {
-            ProposerMsg::Roster(roster) => self.met(now, roster),
+            ProposerMsg::Roster(roster) => self.met(now, *roster),
             ProposerMsg::Propose { commands, hops } => self.propose(from, commands, hops, out),
             ProposerMsg::AskReadIndex { learner, id, hops } => {
                 self.ask_read_index(now, learner, id, hops, out);
+            }
+            ProposerMsg::Accepted { ballot, slots } => {
+                self.accepted(now, from, ballot, slots, out);
             }
             ProposerMsg::Leading { ballot } => self.led(now, from, ballot, out),
             ProposerMsg::Progress { life, applied_below, log_time_ms, expiry_ms } => {
@@ -306,7 +319,6 @@ impl Role for Proposer {
             ProposerMsg::Polled { .. }
             | ProposerMsg::Promise { .. }
             | ProposerMsg::Reject { .. }
-            | ProposerMsg::Accepted { .. }
             | ProposerMsg::HeartbeatAck { .. } => {
                 let bit = self.configuration().map_or(0, |c| c.bit(from));
                 if bit != 0

@@ -102,6 +102,7 @@ impl Quorums {
     }
 
     /// Whether `set` contains a phase-2 quorum.
+    #[inline]
     pub fn phase2(&self, set: AcceptorSet) -> bool {
         match self.0 {
             Shape::Sizes { phase2, .. } => self.count(set) >= phase2.into(),
@@ -129,6 +130,7 @@ impl Quorums {
         u32::from_be_bytes([kind, a, b, c]).into()
     }
 
+    #[inline]
     fn count(&self, set: AcceptorSet) -> usize {
         let all = (1u32 << self.acceptors()) - 1;
         (set & all).count_ones() as usize

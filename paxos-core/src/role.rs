@@ -66,8 +66,17 @@ impl<R> Output<R> {
     }
 
     /// Adds mail.
+    #[inline]
     pub fn send(&mut self, to: NodeId, msg: impl Into<Packet>) {
         self.mail.push(Outgoing { to, packet: msg.into() });
+    }
+
+    /// Adds mail, for messages of which many are sent: what `msg` makes is written where it stays,
+    /// while [`Output::send`] makes it somewhere else and copies it.
+    #[inline]
+    pub(crate) fn post<M: Into<Packet>>(&mut self, to: NodeId, msg: impl FnOnce() -> M) {
+        let outgoing = || Outgoing { to, packet: msg().into() };
+        self.mail.extend(core::iter::once_with(outgoing));
     }
 
     /// Whether nothing was asked.

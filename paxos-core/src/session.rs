@@ -22,6 +22,8 @@ pub struct Sessions {
     open: BTreeMap<SessionId, Arc<SessionState>>,
     /// When to look at which session; no later than it expires.
     due: BTreeSet<(u64, SessionId)>,
+    /// When to look first; none where no session is open.
+    due_ms: Option<u64>,
 }
 
 /// One open session.
@@ -55,7 +57,7 @@ pub enum Verdict {
 impl Sessions {
     /// No sessions.
     pub fn new(rules: SessionRules) -> Sessions {
-        Sessions { rules, open: BTreeMap::new(), due: BTreeSet::new() }
+        Sessions { rules, open: BTreeMap::new(), due: BTreeSet::new(), due_ms: None }
     }
 
     /// What is in force.
@@ -82,6 +84,7 @@ impl Sessions {
     /// Takes an open session from a snapshot.
     pub fn restore(&mut self, session: SessionState) {
         self.due.insert((session.expires_ms, session.id));
+        self.due_ms = self.due.first().map(|&(at, _)| at);
         self.open.insert(session.id, Arc::new(session));
     }
 
@@ -102,6 +105,7 @@ impl Sessions {
 
     /// Has `apply` run a command, if it is new, and keeps its answer: the verdict is then as if it
     /// had been applied before. It is [`Sessions::judge`] and [`Sessions::keep`] at once.
+    #[inline]
     pub fn run(
         &mut self,
         id: SessionId,
@@ -123,6 +127,7 @@ impl Sessions {
     }
 
     /// Judges a command, notes that its session lives, and forgets the answers it acknowledges.
+    #[inline]
     pub fn judge(
         &mut self,
         id: SessionId,
@@ -137,6 +142,7 @@ impl Sessions {
     }
 
     /// Keeps the answer of a command that has just been judged new, and been applied.
+    #[inline]
     pub fn keep(&mut self, id: SessionId, sequence: u64, answer: Bytes) {
         if let Some(session) = self.open.get_mut(&id).map(Arc::make_mut) {
             session.keep(sequence, answer);
@@ -149,7 +155,15 @@ impl Sessions {
     }
 
     /// Closes the sessions that have been silent for too long, by log time (rule R18).
+    #[inline]
     pub fn expire(&mut self, log_time_ms: u64) {
+        if self.due_ms.is_some_and(|at| at <= log_time_ms) {
+            self.expire_due(log_time_ms);
+        }
+    }
+
+    #[cold]
+    fn expire_due(&mut self, log_time_ms: u64) {
         while let Some(&(at, id)) = self.due.first() {
             if at > log_time_ms {
                 break;
@@ -162,11 +176,13 @@ impl Sessions {
             }
             self.open.remove(&id);
         }
+        self.due_ms = self.due.first().map(|&(at, _)| at);
     }
 
     /// Log time at which a session may expire next.
+    #[inline]
     pub fn next_expiry_ms(&self) -> Option<u64> {
-        self.due.first().map(|&(at, _)| at)
+        self.due_ms
     }
 
     /// How many sessions are open.
@@ -209,8 +225,10 @@ impl SessionState {
         // A client acknowledges nothing at or above the command that it sends.
         let acked_below = acked_below.min(sequence);
         if acked_below > self.acked_below {
-            let acked = (acked_below - self.acked_below).min(self.answers.len() as u64);
-            self.answers.drain(..acked as usize);
+            // As a rule it is one.
+            for _ in 0..(acked_below - self.acked_below).min(self.answers.len() as u64) {
+                self.answers.pop_front();
+            }
             self.acked_below = acked_below;
         }
         let Some(ahead) = sequence.checked_sub(self.acked_below) else { return Verdict::Acked };

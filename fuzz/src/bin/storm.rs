@@ -59,8 +59,8 @@ impl Node {
         if is_formed {
             acceptor.replay(Record::Roster(roster.clone()));
             acceptor.replay(Record::Formed);
-            own.push(ProposerMsg::Roster(roster.clone()).into());
-            own.push(LearnerMsg::Roster(roster).into());
+            own.push(ProposerMsg::Roster(Box::new(roster.clone())).into());
+            own.push(LearnerMsg::Roster(Box::new(roster)).into());
         }
         let options =
             ProposerOptions { me, life, seed, learner, layout: layout.clone(), timing, limits };

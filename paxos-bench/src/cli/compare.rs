@@ -4,7 +4,7 @@ use super::Work;
 use anyhow::{Context, bail};
 use paxos_bench::compare::rows::{CUSTOM, ROWS};
 use paxos_bench::compare::{
-    Comparison, PeerName, Programs, Row, Sample, Summary, Total, Work as RowWork,
+    Comparison, Omitted, PeerName, Programs, Row, Sample, Summary, Total, Work as RowWork,
 };
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -15,8 +15,9 @@ use std::time::Duration;
 const SKIPPED: u8 = 3;
 
 /// The same work for this store and for others that are installed here, in turn, on one disk, and
-/// what the machine allows; with what is to be reached. Exit code 0: done; 1: failed, or, with
-/// `--check`, a ★ was missed; 3: with `--check`, none was missed, but something was skipped.
+/// what the machine allows; with what is to be reached. A row that fails does not keep the others
+/// from being measured. Exit code 0: done; 1: a row failed, or, with `--check`, a ★ was missed; 3:
+/// with `--check`, none was missed, but something was skipped.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Only these rows.
@@ -63,9 +64,7 @@ pub struct Arguments {
 /// Compares, and checks if that is asked for.
 #[tokio::main]
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if cfg!(debug_assertions) {
-        super::tell("warning: this is a debug build, so the figures say little: use --release");
-    }
+    super::warn_of_debug_build();
     let this = std::env::current_exe().context("cannot find this program")?;
     let ours = super::our_server(arguments.paxos_kv.as_deref());
     let ours = ours.map_err(|missing| missing.to_string());
@@ -79,14 +78,14 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         directory: arguments.directory.clone(),
     };
     let tell = |row: &Row, store: &str, sample: &Sample| {
-        let each = sample.figures.iter();
-        let figures = each.map(|(figure, value)| format!("  {} {value:.1}", figure.name()));
-        let figures = figures.collect::<String>();
+        let figures = super::figures(sample);
         super::tell(format_args!("{:<24} {store:<10}{figures}", row.name));
     };
     let summary = comparison.run(tell).await?;
-    for skipped in &summary.skipped {
-        super::tell(format_args!("SKIPPED {}: {}", skipped.row, skipped.why));
+    for (what, rows) in [("SKIPPED", &summary.skipped), ("FAILED", &summary.failed)] {
+        for Omitted { row, why } in rows {
+            super::tell(format_args!("{what} {row}: {why}"));
+        }
     }
     #[cfg(feature = "plots")]
     if let Some(file) = &arguments.svg {
@@ -94,7 +93,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         std::fs::write(file, svg).with_context(|| format!("cannot write {}", file.display()))?;
     }
     super::print_report(&summary, arguments.json)?;
-    Ok(if arguments.check { check(&summary) } else { ExitCode::SUCCESS })
+    let code = if arguments.check { check(&summary) } else { ExitCode::SUCCESS };
+    Ok(if summary.failed.is_empty() { code } else { ExitCode::FAILURE })
 }
 
 /// The rows that were asked for.
@@ -136,6 +136,7 @@ fn check(summary: &Summary) -> ExitCode {
     match summary.total() {
         Total::Reached => ExitCode::SUCCESS,
         Total::Skipped => ExitCode::from(SKIPPED),
+        Total::Failed => ExitCode::FAILURE,
         Total::Missed(missed) => {
             missed.iter().for_each(|missed| super::tell(format_args!("★ MISSED {missed}")));
             ExitCode::FAILURE

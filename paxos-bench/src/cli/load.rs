@@ -55,7 +55,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ));
     let mut before = 0;
     let report = load::run(&load, &connections, |progress| {
-        let load::Progress { second, done, errors, in_flight } = progress;
+        let load::Progress { second, done, errors, in_flight, .. } = progress;
         let speed = done - before;
         let open = in_flight.map(|open| format!("  {open} open")).unwrap_or_default();
         super::tell(format_args!("{second:>4} s  {speed:>8} requests/s  {errors} failed{open}"));

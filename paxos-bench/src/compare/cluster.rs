@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A cluster of three servers on loopback.
-pub(super) trait Store: Sized {
+pub(crate) trait Store: Sized {
     type Client: Target;
 
     const NAME: &'static str;
@@ -41,7 +41,7 @@ pub(super) trait Store: Sized {
 
 /// How long servers wait for a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Timing {
+pub(crate) enum Timing {
     /// As long as each store does by itself.
     Own,
     /// All the same.
@@ -49,20 +49,38 @@ pub(super) enum Timing {
 }
 
 /// All servers of a cluster.
-pub(super) const ALL: [usize; 3] = [0, 1, 2];
+pub(crate) const ALL: [usize; 3] = [0, 1, 2];
 
 /// Measures a fresh cluster under a load.
-pub(super) async fn under_load<S: Store>(
+pub(crate) async fn under_load<S: Store>(
     binary: &Path,
     load: &Load,
     sockets: Sockets,
     directory: &Path,
 ) -> Result<Sample, CompareError> {
-    let mut cluster = S::start(binary, directory, Timing::Own)?;
+    measure(&mut S::start(binary, directory, Timing::Own)?, load, sockets).await
+}
+
+/// Connections for a load, each of which has carried a write.
+pub(crate) async fn connections<S: Store>(
+    cluster: &mut S,
+    load: &Load,
+    sockets: Sockets,
+) -> Result<Vec<S::Client>, CompareError> {
     let mut connections = Vec::new();
     for _ in 0..S::connections(load, sockets) {
-        connections.push(until(&mut cluster, S::ready).await?);
+        connections.push(until(cluster, S::ready).await?);
     }
+    Ok(connections)
+}
+
+/// Measures a cluster that was started, under a load.
+pub(crate) async fn measure<S: Store>(
+    cluster: &mut S,
+    load: &Load,
+    sockets: Sockets,
+) -> Result<Sample, CompareError> {
+    let connections = connections(cluster, load, sockets).await?;
     let pids = cluster.processes().pids();
     let (mut begin, mut end, mut done) = (None, None, 0);
     let report = load::run(load, &connections, |progress| {
@@ -81,7 +99,7 @@ pub(super) async fn under_load<S: Store>(
 }
 
 /// Tries until something works, for as long as a cluster may need to serve.
-pub(super) async fn until<S: Store, T>(
+pub(crate) async fn until<S: Store, T>(
     cluster: &mut S,
     attempt: impl AsyncFn(&S) -> Result<T, String>,
 ) -> Result<T, CompareError> {
@@ -90,7 +108,7 @@ pub(super) async fn until<S: Store, T>(
 }
 
 /// Microseconds of processor time for each request; none, where there was none.
-pub(super) fn per_op(cpu: Duration, requests: u64) -> Option<f64> {
+pub(crate) fn per_op(cpu: Duration, requests: u64) -> Option<f64> {
     let us = cpu.as_micros() as f64 / requests as f64;
     (requests > 0).then(|| (us * 10.0).round() / 10.0)
 }

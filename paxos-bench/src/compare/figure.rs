@@ -19,6 +19,10 @@ pub enum Figure {
     CpuUsPerOp,
     /// Memory of the largest server, in bytes.
     ResidentBytes,
+    /// Bytes of the data of all servers on disk.
+    DiskBytes,
+    /// Snapshots that all servers wrote while it was measured.
+    Snapshots,
     /// From when all servers were started again until a linearizable read was answered, in
     /// milliseconds.
     RestartMs,
@@ -48,6 +52,8 @@ impl Figure {
             Figure::ErrorsPercent => "errors %",
             Figure::CpuUsPerOp => "CPU µs/request",
             Figure::ResidentBytes => "memory B",
+            Figure::DiskBytes => "disk B",
+            Figure::Snapshots => "snapshots",
             Figure::RestartMs => "restart ms",
             Figure::ResumeP50Ms => "resume p50 ms",
             Figure::ResumeP99Ms => "resume p99 ms",

@@ -20,13 +20,10 @@ struct Line {
 
 /// Runs the work on this store's crates, by this program.
 pub(super) fn ours(this: &Path, work: &Work, time: Duration) -> Result<Sample, CompareError> {
+    let (what, options) = arguments(work);
     let mut command = Command::new(this);
-    command.arg("local");
-    match work {
-        Work::Core { .. } => command.args(["core", "--json"]),
-        _ => command.args(["actors", "--json"]),
-    };
-    run("paxos-bench local", command, work, time)
+    command.args(["local", what, "--json"]).args(options);
+    run("paxos-bench local", command, time)
 }
 
 /// Runs the work on another library.
@@ -37,27 +34,26 @@ pub(super) fn theirs(
     time: Duration,
 ) -> Result<Sample, CompareError> {
     let mut command = Command::new(paxos_peers);
-    command.arg(peer.name());
-    run(peer.name(), command, work, time)
+    command.arg(peer.name()).args(arguments(work).1);
+    run(peer.name(), command, time)
+}
+
+/// What is run, as this program names it, and the options that all of these programs know.
+fn arguments(work: &Work) -> (&'static str, Vec<String>) {
+    match *work {
+        Work::Core { every } => ("core", vec![format!("--every={every}")]),
+        Work::Actors { clients, own_thread } => {
+            let clients_on = if own_thread { "own" } else { "same" };
+            let options = [format!("--clients={clients}"), format!("--clients-on={clients_on}")];
+            ("actors", options.to_vec())
+        }
+        // No row asks this of servers' work: what is run then says that it lacks its options.
+        _ => ("", Vec::new()),
+    }
 }
 
 /// Waits for the program: nothing else goes on meanwhile.
-fn run(
-    name: &'static str,
-    mut command: Command,
-    work: &Work,
-    time: Duration,
-) -> Result<Sample, CompareError> {
-    match *work {
-        Work::Actors { clients, own_thread } => {
-            let clients_on = if own_thread { "own" } else { "same" };
-            command.args(["--clients", &clients.to_string(), "--clients-on", clients_on]);
-        }
-        Work::Core { every } => {
-            command.args(["--every", &every.to_string()]);
-        }
-        _ => {}
-    }
+fn run(name: &'static str, mut command: Command, time: Duration) -> Result<Sample, CompareError> {
     command.args(["--seconds", &time.as_secs().to_string()]);
     let binary = command.get_program().into();
     let output = command.output().map_err(|source| CompareError::Start { binary, source })?;

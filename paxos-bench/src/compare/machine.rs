@@ -1,6 +1,5 @@
 //! When and where figures were taken: without that they say nothing.
 
-use super::programs::Programs;
 use serde::Serialize;
 use std::fmt;
 use std::fs;
@@ -26,8 +25,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine, now.
-    pub(super) fn of(directory: &Path, programs: &Programs) -> Machine {
+    /// This machine, now, and where this store's binary comes from.
+    pub(crate) fn of(directory: &Path, paxos_kv: Option<&Path>) -> Machine {
         let name = rustix::system::uname();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let text = |path| fs::read_to_string(path).unwrap_or_default();
@@ -42,7 +41,7 @@ impl Machine {
             processor: processor(&text("/proc/cpuinfo")),
             cores: std::thread::available_parallelism().ok().map(usize::from),
             file_system: file_system(&text("/proc/self/mounts"), &directory),
-            commit: programs.paxos_kv.as_ref().ok().and_then(|binary| commit(binary.parent()?)),
+            commit: paxos_kv.and_then(|binary| commit(binary.parent()?)),
         }
     }
 }

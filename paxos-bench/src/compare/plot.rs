@@ -4,13 +4,13 @@ use super::row::{Against, Verdict};
 use super::summary::{Judged, Measured, Summary};
 use plotters::prelude::*;
 
-const WIDTH: i32 = 1000;
+pub(crate) const WIDTH: i32 = 1000;
 /// Where 1, as good as the other, stands.
 const ONE_AT: i32 = 520;
 /// Pixels for each factor of ten.
 const DECADE: f64 = 220.0;
-const ROW: i32 = 22;
-const HEAD: i32 = 60;
+pub(crate) const ROW: i32 = 22;
+pub(crate) const HEAD: i32 = 60;
 
 impl Summary {
     /// The ratios as a picture in SVG, on a logarithmic scale.
@@ -27,8 +27,9 @@ impl Summary {
     }
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
+pub(crate) type Drawn<'a> =
+    Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
 
 fn draw<'a>(
     summary: &Summary,

@@ -1,6 +1,6 @@
 //! The servers of one cluster, with a directory for their data.
 
-use super::CompareError;
+use super::{CompareError, usage};
 use crate::processes::{self, Process, last_lines};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 /// A cluster serves within this time, or never.
-pub(super) const READY: Duration = Duration::from_secs(60);
+pub(crate) const READY: Duration = Duration::from_secs(60);
 
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -19,7 +19,7 @@ const SAID_LINES: usize = 10;
 
 /// The servers of one cluster. Dropped, they are killed, and their data is removed.
 #[derive(Debug)]
-pub(super) struct Processes {
+pub(crate) struct Processes {
     store: &'static str,
     servers: Vec<Server>,
     directory: TempDir,
@@ -79,14 +79,19 @@ impl Processes {
     }
 
     /// What there is to say of a cluster that was waited for.
-    pub(super) fn not_ready(&self, reason: String) -> CompareError {
+    pub(crate) fn not_ready(&self, reason: String) -> CompareError {
         let (store, seconds, said) = (self.store, READY.as_secs(), self.said());
         CompareError::NotReady { store, seconds, reason, said }
     }
 
     /// The numbers of its processes.
-    pub(super) fn pids(&self) -> Vec<u32> {
+    pub(crate) fn pids(&self) -> Vec<u32> {
         self.servers.iter().map(|server| server.process.pid()).collect()
+    }
+
+    /// Bytes of all that they have written, as they stand on disk now.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        (0..self.servers.len()).map(|server| usage::bytes_below(&self.data_dir(server))).sum()
     }
 
     fn log(&self, server: usize) -> PathBuf {

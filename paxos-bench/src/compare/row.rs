@@ -8,10 +8,10 @@ use std::fmt;
 use std::time::Duration;
 
 /// Keys of the rows' loads, unless they say otherwise.
-pub(super) const KEYS: u64 = 10_000;
+pub(crate) const KEYS: u64 = 10_000;
 
 /// Bytes of each value, unless a load says otherwise.
-pub(super) const VALUE_BYTES: usize = 256;
+pub(crate) const VALUE_BYTES: usize = 256;
 
 /// The same work for this store and for another.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use super::row::{Against, PeerName, Row, Target, Verdict};
 use crate::limits::MachineLimits;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a comparison found. As JSON it is one line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,17 +21,25 @@ pub struct Summary {
     pub limits: Option<MachineLimits>,
     /// What was measured.
     pub rows: Vec<Measured>,
-    /// What was not.
-    pub skipped: Vec<Skipped>,
+    /// What was not, since something is missing here.
+    pub skipped: Vec<Omitted>,
+    /// What was tried in vain.
+    pub failed: Vec<Omitted>,
 }
 
-/// A row that could not be measured.
+/// A row that was not measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
+pub struct Omitted {
     /// Its name.
     pub row: String,
-    /// What is missing, and how to get it.
+    /// What is missing, and how to get it; or what failed.
     pub why: String,
+}
+
+impl Omitted {
+    pub(super) fn of(row: &Row, why: impl fmt::Display) -> Omitted {
+        Omitted { row: row.name.clone().into_owned(), why: why.to_string() }
+    }
 }
 
 /// What was measured in a row.
@@ -82,6 +91,8 @@ pub enum Total {
     Reached,
     /// Nothing was missed, but rows were skipped.
     Skipped,
+    /// Nothing was missed, but rows failed.
+    Failed,
     /// These ★ were missed.
     Missed(Vec<String>),
 }
@@ -126,10 +137,11 @@ impl Summary {
                 missed.push(format!("{row}, {figure}: {found}, and {must} must be"));
             }
         }
-        match (missed.is_empty(), self.skipped.is_empty()) {
-            (false, _) => Total::Missed(missed),
-            (true, false) => Total::Skipped,
-            (true, true) => Total::Reached,
+        match (missed.is_empty(), self.failed.is_empty(), self.skipped.is_empty()) {
+            (false, _, _) => Total::Missed(missed),
+            (true, false, _) => Total::Failed,
+            (true, true, false) => Total::Skipped,
+            (true, true, true) => Total::Reached,
         }
     }
 }
@@ -151,7 +163,7 @@ mod tests {
         Measured::of(&row, [ours, theirs, bare])
     }
 
-    fn summary(rows: Vec<Measured>, skipped: Vec<Skipped>) -> Summary {
+    fn summary(rows: Vec<Measured>, skipped: Vec<Omitted>) -> Summary {
         let machine = Machine {
             date: "today".into(),
             kernel: "some".into(),
@@ -160,7 +172,15 @@ mod tests {
             file_system: None,
             commit: None,
         };
-        Summary { machine, rounds: 1, seconds: 1.0, limits: None, rows, skipped }
+        Summary {
+            machine,
+            rounds: 1,
+            seconds: 1.0,
+            limits: None,
+            rows,
+            skipped,
+            failed: Vec::new(),
+        }
     }
 
     #[test]
@@ -176,12 +196,14 @@ mod tests {
     fn a_star_that_is_missed_counts_more_than_a_row_that_is_skipped() {
         let good = measured([300.0, 100.0, 600.0]);
         let bad = measured([150.0, 100.0, 600.0]);
-        let skipped = || vec![Skipped { row: "b-row".into(), why: "gone".into() }];
+        let skipped = || vec![Omitted { row: "b-row".into(), why: "gone".into() }];
         let missed = "a-row, requests/s: 1.5, and 2 must be".to_owned();
         let total = |rows, skipped| summary(rows, skipped).total();
+        let failing = |rows| Summary { failed: skipped(), ..summary(rows, skipped()) };
         assert_eq!(total(vec![good.clone()], vec![]), Total::Reached);
         assert_eq!(total(vec![good.clone()], skipped()), Total::Skipped);
-        assert_eq!(total(vec![good, bad], skipped()), Total::Missed(vec![missed]));
+        assert_eq!(failing(vec![good.clone()]).total(), Total::Failed);
+        assert_eq!(failing(vec![good, bad]).total(), Total::Missed(vec![missed]));
     }
 
     #[test]

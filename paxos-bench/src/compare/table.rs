@@ -1,7 +1,7 @@
 //! What a comparison found, for people.
 
 use super::row::Against;
-use super::summary::{Judged, Measured, Skipped, Summary};
+use super::summary::{Judged, Measured, Omitted, Summary};
 use std::fmt;
 
 impl fmt::Display for Summary {
@@ -39,8 +39,10 @@ impl fmt::Display for Summary {
                 writeln!(f, "{}", line.trim_end())?;
             }
         }
-        for Skipped { row, why } in &self.skipped {
-            writeln!(f, "SKIPPED {row}: {why}")?;
+        for (what, rows) in [("SKIPPED", &self.skipped), ("FAILED", &self.failed)] {
+            for Omitted { row, why } in rows {
+                writeln!(f, "{what} {row}: {why}")?;
+            }
         }
         Ok(())
     }
@@ -52,7 +54,7 @@ fn fixed(ratio: Option<f64>) -> String {
 }
 
 /// A figure, as short as it may be.
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),
         Some(value) if value.abs() < 100.0 && value.fract() != 0.0 => format!("{value:.1}"),

@@ -56,6 +56,16 @@ impl Tally {
         self.done_after_end += other.done_after_end;
     }
 
+    /// Latencies of the requests that succeeded after `before`, a former state of this.
+    pub(super) fn since(&self, before: &Tally) -> Histogram<u64> {
+        let mut since = self.writes.clone();
+        since += &self.reads;
+        for former in [&before.writes, &before.reads] {
+            since.subtract(former).expect("counts only grow");
+        }
+        since
+    }
+
     pub(super) fn writes(&self) -> &Histogram<u64> {
         &self.writes
     }
@@ -103,4 +113,27 @@ pub(super) fn sum(tallies: &Tallies) -> Tally {
         all.add(&tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_since_is_told_from_what_was_there() {
+        let mut tally = Tally::default();
+        let ended = |is_write, us, ok| {
+            let latency = Duration::from_micros(us);
+            Ended { is_write, latency, ok, in_time: true }
+        };
+        tally.take(ended(true, 5000, true));
+        let mut before = Tally::default();
+        before.add(&tally);
+        assert!(tally.since(&before).is_empty());
+        tally.take(ended(true, 100, true));
+        tally.take(ended(false, 200, true));
+        tally.take(ended(true, 9000, false));
+        let since = tally.since(&before);
+        assert_eq!((since.len(), since.max()), (2, 200));
+    }
 }

@@ -16,8 +16,8 @@ struct Limit {
 }
 
 const LIMITS: [Limit; 5] = [
-    Limit { name: "rules-1", instructions: Some(18_500.0), allocations: 3.3 },
-    Limit { name: "rules-128", instructions: Some(1700.0), allocations: 0.03 },
+    Limit { name: "rules-1", instructions: Some(12_500.0), allocations: 2.2 },
+    Limit { name: "rules-128", instructions: Some(1410.0), allocations: 0.03 },
     Limit { name: "frames", instructions: Some(2550.0), allocations: 1.25 },
     Limit { name: "log", instructions: None, allocations: 0.15 },
     // A value stands in its page, and is copied out when another takes its place: one allocation

@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use paxos_bench::compare::rows::ROWS;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 fn load(endpoints: &str, more: &[&str]) -> Output {
@@ -81,6 +82,41 @@ fn without_another_store_a_comparison_is_skipped_loudly() {
     assert!(String::from_utf8_lossy(&run.stderr).contains("redis-writes-64"), "{run:?}");
     let run = compare(&["--writes", "50"]);
     assert_eq!(run.status.code(), Some(1), "this load has no clients: {run:?}");
+}
+
+/// A directory for `PATH` with what is taken for Redis.
+fn no_redis() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["redis-server", "redis-benchmark"] {
+        std::fs::write(directory.path().join(name), "no program").unwrap();
+    }
+    directory
+}
+
+#[test]
+fn a_row_that_fails_is_told_of_and_the_others_are_measured() {
+    let path = no_redis();
+    let peers = path.path().join("paxos-peers");
+    std::fs::write(&peers, "#!/bin/sh\necho '{\"ops_per_s\":1.0}'\n").unwrap();
+    std::fs::set_permissions(&peers, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let compare = |more: &[&str]| {
+        let mut compare = Command::new(env!("CARGO_BIN_EXE_paxos-bench"));
+        compare.args(["compare", "--rounds", "1", "--seconds", "1", "--directory"]);
+        compare.arg(path.path()).args(["--paxos-kv", "/dev/null", "--peers-binary"]).arg(&peers);
+        compare.args(["--rows", "redis-writes-64,openraft-own-64"]).args(more);
+        compare.env("PATH", path.path()).output().unwrap()
+    };
+    let run = compare(&["--json"]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let summary: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(summary["failed"][0]["row"], "redis-writes-64", "{summary}");
+    assert!(summary["failed"][0]["why"].as_str().unwrap().contains("/dev/null"), "{summary}");
+    assert_eq!(summary["rows"].as_array().unwrap().len(), 1, "{summary}");
+    assert_eq!(summary["rows"][0]["theirs"]["medians"]["ops_per_s"], 1.0, "{summary}");
+    let run = compare(&["--check"]);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let table = String::from_utf8_lossy(&run.stdout);
+    assert!(table.contains("\nFAILED redis-writes-64: cannot start /dev/null"), "{table}");
 }
 
 #[test]

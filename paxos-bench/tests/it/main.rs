@@ -5,6 +5,7 @@ mod chaos;
 mod chaos_proxy;
 mod check_command;
 mod cluster;
+mod growth;
 mod guards;
 mod histories;
 mod in_process;

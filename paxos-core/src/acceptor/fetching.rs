@@ -57,7 +57,7 @@ impl Acceptor {
         let skip = before.since(fetched.from) as usize;
         for entry in fetched.entries.into_iter().skip(skip) {
             let slot = self.held.chosen_below();
-            self.record(Record::Learned { slot, entry }, out);
+            self.record(|| Record::Learned { slot, entry }, out);
         }
         self.target = self.target.max(fetched.chosen_below);
         if self.held.chosen_below() > before {

@@ -24,43 +24,49 @@ impl Held {
         self.trimmed
     }
 
+    #[inline]
     pub(crate) fn chosen_below(&self) -> Slot {
         self.votes.from()
     }
 
     /// The ballot of the vote at `slot`; none where there is none, or where it is chosen already.
+    #[inline]
     pub(crate) fn voted(&self, slot: Slot) -> Option<Ballot> {
         self.votes.get(slot).map(|vote| vote.ballot)
     }
 
+    #[inline]
     pub(crate) fn vote(&mut self, slot: Slot, vote: Vote) {
         self.votes.insert(slot, vote);
     }
 
     /// How far `chosen_below` can rise when the votes of `ballot` in `slots` are chosen: only over
     /// votes in exactly that ballot, and not over a hole.
+    #[inline]
     pub(crate) fn reach(&self, ballot: Ballot, slots: SlotRange) -> SlotRange {
         let from = self.chosen_below();
         let mut below = from;
         if slots.contains(from) {
-            for (slot, vote) in self.votes.range(SlotRange::new(from, slots.below)) {
-                if slot != below || vote.ballot != ballot && !planted!(ChosenOfAnotherBallot) {
-                    break;
-                }
-                below = slot.next();
+            let counts = |vote: &&Vote| vote.ballot == ballot || planted!(ChosenOfAnotherBallot);
+            for _ in self.votes.row(slots.below).take_while(counts) {
+                below = below.next();
             }
         }
         SlotRange { from, below }
     }
 
-    /// The votes in `slots` are chosen, as far as that is news.
+    /// The votes of `ballot` in `slots` are chosen, as far as that is news.
     ///
     /// # Panics
-    /// If the range begins above `chosen_below`, or a slot of it has no vote.
-    pub(crate) fn choose(&mut self, slots: SlotRange) {
+    /// If the range begins above `chosen_below`, or a slot of it has no vote in exactly that
+    /// ballot.
+    #[inline]
+    pub(crate) fn choose(&mut self, ballot: Ballot, slots: SlotRange) {
         assert!(slots.from <= self.chosen_below(), "chosen entries are held in a row");
         while self.chosen_below() < slots.below {
             let vote = self.votes.pop().expect("a chosen slot has a vote");
+            let counts = vote.ballot == ballot || planted!(ChosenOfAnotherBallot);
+            assert!(counts, "chosen by votes of its ballot");
             self.push(vote.entry);
         }
     }
@@ -126,6 +132,7 @@ impl Held {
         PromisePart { trimmed, chosen_below, log_time_ms, from, below, votes }
     }
 
+    #[inline]
     fn push(&mut self, entry: Entry) {
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
         self.chosen.push_back(entry);

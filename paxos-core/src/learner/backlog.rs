@@ -34,6 +34,7 @@ impl Backlog {
     }
 
     /// Every slot below is known to be chosen.
+    #[inline]
     pub(crate) fn chosen_below(&self) -> Slot {
         self.chosen_below
     }
@@ -44,6 +45,7 @@ impl Backlog {
     }
 
     /// Keeps a vote; of several for one slot, that of the highest ballot.
+    #[inline]
     pub(crate) fn feed(&mut self, applied_below: Slot, slot: Slot, vote: Vote) {
         if slot.since(applied_below) >= self.limits.fed_slots_max {
             return;
@@ -65,6 +67,7 @@ impl Backlog {
     }
 
     /// The leader of `ballot` counted these slots. Its ranges grow; an old one is no news.
+    #[inline]
     pub(crate) fn choose(&mut self, ballot: Ballot, slots: SlotRange) {
         if slots.is_empty() {
             return;
@@ -85,9 +88,14 @@ impl Backlog {
 
     /// The entry chosen at `slot`, the first that is not applied, and its bytes: the vote there, if
     /// a `Chosen` of the same ballot covers it (R4).
+    #[inline]
     pub(crate) fn take(&mut self, slot: Slot) -> Option<(Entry, usize)> {
+        if slot >= self.chosen_below && !planted!(VoteTakenForChoice) {
+            return None;
+        }
         self.forget_votes(slot);
-        let ballot = self.votes.get(slot)?.0.ballot;
+        // There is none below, and one above is behind a gap.
+        let ballot = self.votes.first()?.0.ballot;
         let covers = |(b, slots): &&(Ballot, SlotRange)| {
             (*b == ballot || planted!(FedOfAnotherBallot)) && slots.contains(slot)
         };
@@ -100,11 +108,13 @@ impl Backlog {
     }
 
     /// Drops what concerns only slots below.
+    #[inline]
     pub(crate) fn forget(&mut self, applied_below: Slot) {
         self.forget_votes(applied_below);
         self.chosen.retain(|(_, slots)| slots.below > applied_below);
     }
 
+    #[inline]
     fn forget_votes(&mut self, applied_below: Slot) {
         self.votes.forget(applied_below, |(_, bytes)| self.bytes -= bytes);
     }

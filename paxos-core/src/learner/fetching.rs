@@ -33,7 +33,7 @@ impl<S: StateMachine> Learner<S> {
             self.apply(entry, bytes, out);
         }
         self.backlog.hear_of(fetched.chosen_below);
-        self.moved(now, before, out);
+        self.moved(now, before, true, out);
         if fetched.trimmed > self.applied_below && fetched.trimmed <= Slot::MAX {
             self.need_snapshot(from.node, fetched.trimmed);
         }
@@ -77,6 +77,7 @@ impl<S: StateMachine> Learner<S> {
     }
 
     /// Votes come from the acceptor at `node`.
+    #[inline]
     pub(super) fn fed(&mut self, now: Now, node: NodeId) {
         if self.feeder() == Some(node) {
             self.fed_at = now;

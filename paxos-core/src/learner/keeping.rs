@@ -24,6 +24,12 @@ impl<S: StateMachine> Learner<S> {
         core::mem::take(&mut self.snapshots.tasks)
     }
 
+    /// Whether [`Learner::snapshot_tasks`] would give back anything. As a rule it does not.
+    #[inline]
+    pub fn has_snapshot_tasks(&self) -> bool {
+        !self.snapshots.tasks.is_empty()
+    }
+
     /// Whether all that was replayed could be restored. If not, the learner is of no use.
     pub fn restored(&self) -> Result<(), Unrestorable> {
         self.unrestorable.clone().map_or(Ok(()), Err)
@@ -122,6 +128,7 @@ impl<S: StateMachine> Learner<S> {
     /// Something was applied: a snapshot may be due, and one that was being fetched may be needed
     /// no more (invariant 10). One that is still ahead is: after a restart, a learner first applies
     /// what the acceptor beside it held when it fell behind.
+    #[inline]
     pub(super) fn keep_up(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         let applied_below = self.applied_below;
         let transfer = self.snapshots.transfer.as_ref();
@@ -133,6 +140,7 @@ impl<S: StateMachine> Learner<S> {
         self.write_if_due(now, out);
     }
 
+    #[inline]
     fn write_if_due(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
         if self.snapshots.is_due()
             && let Some(source) = self.source()

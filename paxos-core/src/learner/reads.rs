@@ -48,6 +48,11 @@ impl Reads {
         }
     }
 
+    /// Whether no read waits for anything.
+    pub(crate) fn are_none(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Takes a read; `false` where there are too many. One that waits already is not taken twice.
     pub(crate) fn add(&mut self, now: Now, client: NodeId, id: u64, query: Bytes) -> bool {
         if self.known.contains(&(client, id)) {

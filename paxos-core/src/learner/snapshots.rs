@@ -123,12 +123,14 @@ impl Snapshots {
     }
 
     /// So many bytes more were applied, and with them every slot below; log time there.
+    #[inline]
     pub(super) fn applied(&mut self, bytes: usize, below: Slot, log_time_ms: u64) {
         self.applied_bytes = self.applied_bytes.saturating_add(bytes as u64);
         self.tail.extend(bytes as u64, below, log_time_ms);
     }
 
     /// Whether a snapshot is to be written now.
+    #[inline]
     pub(super) fn is_due(&self) -> bool {
         let last = self.newest.map_or(0, |kept| kept.id.bytes);
         let due = self.applied_bytes >= self.limits.snapshot_log_bytes.max(last);

@@ -21,6 +21,7 @@ impl Clock {
 
     /// Lets time pass up to now, from when on there is room to propose, or none. A window that is
     /// full and moves is no obstacle: time stands still only after `patience_us`.
+    #[inline]
     pub(super) fn pass(&mut self, now: Now, is_open: bool, patience_us: u64) {
         let until = self.closed_at.map_or(now, |at| now.min(at.plus(patience_us)));
         self.log_time_us = self.log_time_us.saturating_add(until.since(self.passed_at));
@@ -32,12 +33,14 @@ impl Clock {
     }
 
     /// Something was chosen.
+    #[inline]
     pub(super) fn moves(&mut self, now: Now) {
         if let Some(at) = &mut self.closed_at {
             *at = now;
         }
     }
 
+    #[inline]
     pub(super) fn log_time_ms(&self) -> u64 {
         self.log_time_us / 1000
     }

@@ -84,6 +84,7 @@ impl Common {
     /// The paired learner has come so far. One that started anew is where its snapshot is, even if
     /// that is less: what it does not have, it cannot know the configuration of (R20). A route
     /// delivers nothing of a former life behind what a later one sent.
+    #[inline]
     pub(super) fn progress(
         &mut self,
         life: u64,
@@ -133,15 +134,26 @@ impl Common {
 
     /// Queues commands for the next entry. What does not fit is refused before any state changed.
     pub(super) fn enqueue(&mut self, commands: Vec<Command>, out: &mut Output<NoRecord>) {
-        let mut refused: BTreeMap<NodeId, Vec<CommandName>> = BTreeMap::new();
+        let mut refused = Vec::new();
         for command in commands {
             let weight = command.weight();
             if self.queue_bytes + weight > self.options.limits.queue_bytes_max {
-                refused.entry(command.client).or_default().push(command.name());
+                refused.push(command);
             } else {
                 self.queue_bytes += weight;
                 self.queue.push_back(command);
             }
+        }
+        if !refused.is_empty() {
+            self.refuse(&refused, out);
+        }
+    }
+
+    /// Tells each client which of its commands had no room.
+    fn refuse(&self, commands: &[Command], out: &mut Output<NoRecord>) {
+        let mut refused: BTreeMap<NodeId, Vec<CommandName>> = BTreeMap::new();
+        for command in commands {
+            refused.entry(command.client).or_default().push(command.name());
         }
         let retry_after_ms = self.options.timing.heartbeat_us() / 1000;
         for (client, refused) in refused {
@@ -176,6 +188,7 @@ impl Common {
     /// The next entry: all that is queued, as far as it fits in an entry and in `room` bytes (R1);
     /// none where nothing is, or nothing fits. With `is_first`, one command always does. With it
     /// comes what it weighs.
+    #[inline]
     pub(super) fn next_entry(
         &mut self,
         log_time_ms: u64,
@@ -196,7 +209,9 @@ impl Common {
         if count == 0 {
             return None;
         }
-        let commands: Arc<[Command]> = self.queue.drain(..count).collect();
+        // The length is known beforehand, so that they are moved once.
+        let next = |_| self.queue.pop_front().expect("so many are queued");
+        let commands: Arc<[Command]> = (0..count).map(next).collect();
         self.queue_bytes -= bytes;
         Some((Entry { log_time_ms, commands }, Entry::WEIGHT + bytes))
     }
@@ -222,5 +237,17 @@ pub(super) fn ask(
         if but & (1 << i) == 0 {
             out.send(member.node, msg.clone());
         }
+    }
+}
+
+/// Sends what `msg` makes to every acceptor.
+#[inline]
+pub(super) fn ask_all(
+    configuration: &Configuration,
+    msg: impl Fn() -> AcceptorMsg,
+    out: &mut Output<NoRecord>,
+) {
+    for member in &configuration.acceptors {
+        out.post(member.node, &msg);
     }
 }

@@ -22,6 +22,7 @@ impl Flight {
 
     /// How many bytes the next entry may have; none where it must wait. Without any other under way
     /// there is no bound for the first command, which goes whatever it has.
+    #[inline]
     pub(super) fn room(&self) -> Option<usize> {
         if planted!(FlightUnbounded) {
             return Some(usize::MAX);
@@ -35,12 +36,14 @@ impl Flight {
         planted!(FlightUnbounded) || self.bytes == 0 || self.bytes + bytes <= self.room
     }
 
+    #[inline]
     pub(super) fn sent(&mut self, bytes: usize) {
         self.bytes += bytes;
     }
 
     /// An entry was chosen, so long after it was first sent. Only what fills a good part of the
     /// room shows that there might be more.
+    #[inline]
     pub(super) fn landed(&mut self, bytes: usize, took_us: u64, timeout_us: u64) {
         if took_us > timeout_us / 4 {
             self.room = self.room.saturating_sub(bytes).max(self.max / 64);

@@ -18,6 +18,7 @@ use crate::role::{NoRecord, Output};
 use crate::slot::{Slot, SlotRange};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 /// A leader that moves nothing for this many election timeouts gives up (R10).
 const PATIENCE: u64 = 5;
@@ -59,8 +60,8 @@ struct Proposal {
     votes: AcceptorSet,
     /// When it was sent to all.
     sent_at: Now,
-    /// When it was sent again to one.
-    again: BTreeMap<AcceptorSet, Now>,
+    /// When it was sent again to one; as a rule to none.
+    again: Vec<(AcceptorSet, Now)>,
 }
 
 impl Lead {
@@ -113,6 +114,7 @@ impl Lead {
         }
         self.applied_below = common.applied_below;
         self.pass_time(common, now);
+        let before = self.next();
         while self.is_open(common) {
             let slot = self.next();
             let (entry, bytes) = if slot < self.adopted_below {
@@ -138,7 +140,9 @@ impl Lead {
             };
             self.propose(now, entry, bytes, out);
         }
-        self.pass_time(common, now);
+        if self.next() > before {
+            self.pass_time(common, now);
+        }
     }
 
     /// A durable vote for each slot of the range, in exactly this ballot (R2).
@@ -313,24 +317,20 @@ impl Lead {
         self.next() < common.applied_below.plus(self.configuration.window)
     }
 
+    #[inline]
     fn pass_time(&mut self, common: &Common, now: Now) {
         let patience = common.options.timing.election_timeout_us();
         self.clock.pass(now, self.is_open(common), patience);
     }
 
     /// R1: (ballot, slot) → entry is fixed here.
+    #[inline]
     fn propose(&mut self, now: Now, entry: Entry, bytes: usize, out: &mut Output<NoRecord>) {
         let slot = self.next();
-        let msg = self.accept(slot, entry.clone());
+        common::ask_all(&self.configuration, || self.accept(slot, entry.clone()), out);
         self.flight.sent(bytes);
-        self.in_flight.push_back(Proposal {
-            entry,
-            bytes,
-            votes: 0,
-            sent_at: now,
-            again: BTreeMap::new(),
-        });
-        common::ask(&self.configuration, 0, &msg, out);
+        let again = Vec::new();
+        self.in_flight.push_back(Proposal { entry, bytes, votes: 0, sent_at: now, again });
     }
 
     fn accept(&self, slot: Slot, entry: Entry) -> AcceptorMsg {
@@ -347,9 +347,13 @@ impl Lead {
             let (bit, answered) = (1 << i, self.rounds.answered_of(1 << i));
             for at in 0..self.in_flight.len() {
                 let proposal = &mut self.in_flight[at];
-                let sent_at = proposal.again.get(&bit).copied().unwrap_or(proposal.sent_at);
+                let again = proposal.again.iter_mut().find(|(to, _)| *to == bit);
+                let sent_at = again.as_ref().map_or(proposal.sent_at, |(_, at)| *at);
                 if proposal.votes & bit == 0 && answered > sent_at {
-                    proposal.again.insert(bit, now);
+                    match again {
+                        Some((_, at)) => *at = now,
+                        None => proposal.again.push((bit, now)),
+                    }
                     let entry = proposal.entry.clone();
                     let msg = self.accept(self.chosen_below.plus(at as u64), entry);
                     out.send(member.node, msg);
@@ -366,7 +370,8 @@ impl Lead {
 
     fn send_round(&mut self, now: Now, out: &mut Output<NoRecord>) {
         let (ballot, round, chosen) = (self.ballot, self.rounds.send(now), self.chosen());
-        common::ask(&self.configuration, 0, &AcceptorMsg::Heartbeat { ballot, round, chosen }, out);
+        let msg = || AcceptorMsg::Heartbeat { ballot, round, chosen };
+        common::ask_all(&self.configuration, msg, out);
     }
 
     /// The regular heartbeat: it also repeats what may have been lost.
@@ -389,7 +394,7 @@ impl Lead {
         let (ballot, slots) = (self.ballot, self.chosen());
         if !slots.is_empty() {
             for feed in &self.configuration.learners {
-                out.send(feed.learner, LearnerMsg::Chosen { ballot, slots });
+                out.post(feed.learner, || LearnerMsg::Chosen { ballot, slots });
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::ballot::NodeId;
 use crate::config::Now;
 use crate::quorum::{AcceptorSet, Quorums};
 use crate::slot::Slot;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Times of sending are kept this far apart, in microseconds; one in between counts as the earlier.
@@ -24,9 +24,9 @@ pub(super) struct Ask {
 pub(super) struct Rounds {
     round: u64,
     sent: VecDeque<(u64, Now)>,
-    /// For each acceptor the highest round it answered, and when the latest of all that it answered
-    /// was sent.
-    acked: BTreeMap<AcceptorSet, (u64, Now)>,
+    /// For each acceptor, in the order of the configuration, the highest round it answered, and
+    /// when the latest of all that it answered was sent.
+    acked: Vec<(u64, Now)>,
     unsent: Vec<Ask>,
     sent_asks: VecDeque<(u64, Vec<Ask>)>,
 }
@@ -38,7 +38,7 @@ impl Rounds {
         Rounds {
             round: 0,
             sent: VecDeque::new(),
-            acked: (0..acceptors).map(|i| (1 << i, (0, now))).collect(),
+            acked: alloc::vec![(0, now); acceptors],
             unsent: Vec::new(),
             sent_asks: VecDeque::new(),
         }
@@ -76,12 +76,12 @@ impl Rounds {
 
     /// An acceptor echoes a round. Gives back the reads that a phase-2 quorum has now confirmed.
     pub(super) fn ack(&mut self, bit: AcceptorSet, round: u64, quorums: Quorums) -> Vec<Ask> {
-        let Some(acked) = self.acked.get_mut(&bit) else { return Vec::new() };
+        let Some(acked) = self.acked.get_mut(at(bit)) else { return Vec::new() };
         if round <= acked.0 || round > self.round {
             return Vec::new();
         }
-        let at = self.sent.partition_point(|&(sent, _)| sent <= round);
-        let sent_at = at.checked_sub(1).map_or(acked.1, |i| self.sent[i].1);
+        let behind = self.sent.partition_point(|&(sent, _)| sent <= round);
+        let sent_at = behind.checked_sub(1).map_or(acked.1, |i| self.sent[i].1);
         *acked = (round, sent_at.max(acked.1));
         let mut confirmed = Vec::new();
         while let Some((round, _)) = self.sent_asks.front() {
@@ -95,15 +95,16 @@ impl Rounds {
 
     /// An acceptor answered something else than a round, which was first sent at this time (R10).
     /// It says nothing of any round, so no read is confirmed by it (R12).
+    #[inline]
     pub(super) fn answered(&mut self, bit: AcceptorSet, sent_at: Now) {
-        if let Some((_, latest)) = self.acked.get_mut(&bit) {
+        if let Some((_, latest)) = self.acked.get_mut(at(bit)) {
             *latest = sent_at.max(*latest);
         }
     }
 
     /// When the latest of all that the acceptor answered was sent.
     pub(super) fn answered_of(&self, bit: AcceptorSet) -> Now {
-        self.acked.get(&bit).map_or(Now(0), |&(_, sent_at)| sent_at)
+        self.acked.get(at(bit)).map_or(Now(0), |&(_, sent_at)| sent_at)
     }
 
     /// Whether a phase-2 quorum answered what was sent within `timeout_us`.
@@ -115,6 +116,12 @@ impl Rounds {
     }
 
     fn having(&self, holds: impl Fn(&(u64, Now)) -> bool) -> AcceptorSet {
-        self.acked.iter().filter(|(_, acked)| holds(acked)).map(|(bit, _)| bit).sum()
+        let bits = self.acked.iter().zip(0..).filter(|(acked, _)| holds(acked));
+        bits.map(|(_, i)| 1 << i).sum()
     }
+}
+
+/// The place of the acceptor with this bit.
+fn at(bit: AcceptorSet) -> usize {
+    bit.trailing_zeros() as usize
 }

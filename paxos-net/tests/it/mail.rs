@@ -121,7 +121,7 @@ fn packets() -> impl Strategy<Value = Packet> {
             below: below.map(Slot),
             votes: votes.into_iter().map(vote).collect(),
         };
-        ProposerMsg::Promise { ballot, part }.into()
+        ProposerMsg::Promise { ballot, part: Box::new(part) }.into()
     });
     prop_oneof![accept, propose, promise, proptest::sample::select(samples())]
 }

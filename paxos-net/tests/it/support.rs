@@ -82,10 +82,10 @@ pub fn samples() -> Vec<Packet> {
         AcceptorMsg::Covered { cluster: ClusterId(7), below: slot, log_time_ms: 3 },
     ];
     let proposer = [
-        ProposerMsg::Roster(roster.clone()),
+        ProposerMsg::Roster(Box::new(roster.clone())),
         ProposerMsg::Propose { commands: vec![command(b"x")], hops },
         ProposerMsg::Polled { attempt: 2, consent: true, promised: Ballot::ZERO },
-        ProposerMsg::Promise { ballot, part },
+        ProposerMsg::Promise { ballot, part: Box::new(part) },
         ProposerMsg::Accepted { ballot, slots },
         ProposerMsg::HeartbeatAck { ballot, round: 4, chosen_below: slot },
         ProposerMsg::Reject { ballot, promised: ballot },
@@ -99,7 +99,7 @@ pub fn samples() -> Vec<Packet> {
         ProposerMsg::AskReadIndex { learner: NodeId(2), id, hops },
     ];
     let learner = [
-        LearnerMsg::Roster(roster),
+        LearnerMsg::Roster(Box::new(roster)),
         LearnerMsg::Voted { slot, vote },
         LearnerMsg::Chosen { ballot, slots },
         LearnerMsg::Entries(entries),

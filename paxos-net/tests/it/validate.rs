@@ -71,7 +71,7 @@ fn absurd_ballots() {
         let (slot, entry) = (Slot(0), entry());
         refused(AcceptorMsg::Accept { ballot, slot, entry: entry.clone(), chosen }, wrong);
         refused(AcceptorMsg::Heartbeat { ballot, round: 0, chosen }, wrong);
-        refused(ProposerMsg::Promise { ballot, part: part() }, wrong);
+        refused(ProposerMsg::Promise { ballot, part: Box::new(part()) }, wrong);
         refused(ProposerMsg::Accepted { ballot, slots }, wrong);
         refused(ProposerMsg::HeartbeatAck { ballot, round: 0, chosen_below: slot }, wrong);
         refused(ProposerMsg::Reject { ballot, promised }, wrong);
@@ -84,7 +84,7 @@ fn absurd_ballots() {
     refused(ProposerMsg::Reject { ballot, promised }, wrong);
     let vote = Vote { ballot: HIGH, entry: entry() };
     let part = PromisePart { votes: vec![(Slot(9), vote)], ..part() };
-    refused(ProposerMsg::Promise { ballot, part }, wrong);
+    refused(ProposerMsg::Promise { ballot, part: Box::new(part) }, wrong);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn absurd_promises() {
         (PromisePart { votes: vec![(Slot(9), vote); many], ..part() }, Unsound::Items(many)),
     ];
     for (part, wrong) in table {
-        refused(ProposerMsg::Promise { ballot: ballot(), part }, wrong);
+        refused(ProposerMsg::Promise { ballot: ballot(), part: Box::new(part) }, wrong);
     }
 }
 
@@ -145,7 +145,7 @@ fn absurd_entries() {
         refused(AcceptorMsg::Entries(row.clone()), wrong);
         refused(LearnerMsg::Entries(row), wrong);
         refused(LearnerMsg::Voted { slot, vote }, wrong);
-        refused(ProposerMsg::Promise { ballot, part }, wrong);
+        refused(ProposerMsg::Promise { ballot, part: Box::new(part) }, wrong);
     }
     let wrong = Unsound::Slot(FAR);
     let past = Entries { from: Slot::MAX, entries: vec![Entry::noop(0)], ..entries() };

@@ -81,7 +81,7 @@ fn votes(acceptor: &mut Alone<Acceptor>) -> PromisePart {
     let ballot = ballot(100, 1);
     let out = acceptor.hear(1, AcceptorMsg::Prepare { ballot, from: Slot(0) });
     match packet(&out) {
-        Some(Packet::Proposer(ProposerMsg::Promise { part, .. })) => part,
+        Some(Packet::Proposer(ProposerMsg::Promise { part, .. })) => *part,
         other => panic!("no promise but {other:?}"),
     }
 }

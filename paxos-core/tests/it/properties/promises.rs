@@ -77,7 +77,7 @@ fn elect(arrivals: &[(u64, PromisePart)]) -> (StanceName, Vec<Entry>) {
     let (mut p, ballot) = candidate();
     let mut proposed = Vec::new();
     for (from, part) in arrivals {
-        let msg = ProposerMsg::Promise { ballot, part: part.clone() };
+        let msg = ProposerMsg::Promise { ballot, part: Box::new(part.clone()) };
         let out = p.hear(*from, msg);
         proposed.extend(proposals(&out).into_iter().map(|(_, _, entry)| entry));
     }

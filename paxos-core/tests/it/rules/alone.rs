@@ -169,7 +169,7 @@ pub fn proposer(options: ProposerOptions) -> Alone<Proposer> {
     let roster = options.layout.roster(|node| Some(member(node.0).incarnation)).unwrap();
     let role = Proposer::new(options);
     let mut alone = Alone { role, now: Now(0) };
-    alone.hear(1, ProposerMsg::Roster(roster));
+    alone.hear(1, ProposerMsg::Roster(Box::new(roster)));
     alone
 }
 
@@ -191,7 +191,7 @@ pub fn learner_of(limits: Limits, roster: Configuration) -> Alone<Learner<Journa
         Journal::default(),
     );
     let mut alone = Alone { role, now: Now(0) };
-    alone.hear(1, LearnerMsg::Roster(roster));
+    alone.hear(1, LearnerMsg::Roster(Box::new(roster)));
     alone
 }
 
@@ -234,8 +234,8 @@ impl Alone<Proposer> {
     /// Leads by the promises of nodes 2 and 3. Gives back its ballot and what it said first.
     pub fn lead(&mut self, of_2: PromisePart, of_3: PromisePart) -> (Ballot, Output<NoRecord>) {
         let ballot = self.campaign();
-        self.hear(2, ProposerMsg::Promise { ballot, part: of_2 });
-        let first = self.hear(3, ProposerMsg::Promise { ballot, part: of_3 });
+        self.hear(2, ProposerMsg::Promise { ballot, part: Box::new(of_2) });
+        let first = self.hear(3, ProposerMsg::Promise { ballot, part: Box::new(of_3) });
         assert_eq!(self.role.status().stance, StanceName::Lead);
         (ballot, first)
     }

@@ -12,7 +12,8 @@ fn fed(ballot: Ballot, slot: u64, entry: Entry) -> LearnerMsg {
     LearnerMsg::Voted { slot: Slot(slot), vote: Vote { ballot, entry } }
 }
 
-/// What the learner of node 1 says when it has applied `entry(nonce)` at each of these slots.
+/// What the learner of node 1 says when it has applied `entry(nonce)` at each of these slots, and
+/// another node leads.
 fn applied(from: u64, nonces: &[u64]) -> Output<SnapshotPiece> {
     let mut out = Output::new();
     for (slot, &nonce) in (from..).zip(nonces) {
@@ -25,13 +26,19 @@ fn applied(from: u64, nonces: &[u64]) -> Output<SnapshotPiece> {
             },
         );
     }
-    let applied_below = Slot(from + nonces.len() as u64);
-    let expiry_ms = Some(SessionRules::default().ttl_ms);
-    out.send(
-        NodeId(1),
-        ProposerMsg::Progress { life: life(1), applied_below, log_time_ms: 0, expiry_ms },
-    );
     out
+}
+
+/// What it says then to its proposer: at once if that one leads, or if the entries were fetched.
+fn progress(below: u64) -> Output<SnapshotPiece> {
+    let (applied_below, expiry_ms) = (Slot(below), Some(SessionRules::default().ttl_ms));
+    let life = life(1);
+    mail(vec![(1, ProposerMsg::Progress { life, applied_below, log_time_ms: 0, expiry_ms }.into())])
+}
+
+fn and(mut one: Output<SnapshotPiece>, other: Output<SnapshotPiece>) -> Output<SnapshotPiece> {
+    one.mail.extend(other.mail);
+    one
 }
 
 fn fetch(from: u64) -> Packet {
@@ -64,7 +71,7 @@ fn r03_only_votes_counted_in_the_ballot_make_it_chosen() {
         assert_eq!(p.hear(node, ack), silence());
     }
     assert_eq!(p.applied(3), silence());
-    assert_eq!(p.hear(1, ProposerMsg::Promise { ballot: b, part: trimmed }), silence());
+    assert_eq!(p.hear(1, ProposerMsg::Promise { ballot: b, part: Box::new(trimmed) }), silence());
     assert_eq!(p.role.status().chosen_below, Slot(0));
     assert_eq!(p.hear(3, votes), mail(to_all(chosen(b, slots(0, 3)))));
 }
@@ -123,6 +130,26 @@ fn r04_a_vote_is_applied_under_a_chosen_of_its_ballot() {
     assert_eq!(l.hear(1, fed(b, 2, entry(2))), applied(2, &[2, 3]));
 }
 
+/// R20: the proposer hears at once what is applied while it leads, and else with each heartbeat.
+///
+/// Slots 0 and 2 are chosen by node 2, slot 1 by node 1, which is paired with the learner.
+#[test]
+fn r20_progress_is_told_at_once_to_who_leads() {
+    let mut l = learner(Limits::default());
+    for (slot, leader) in [(0, 2), (1, 1), (2, 2)] {
+        let b = ballot(slot + 1, leader);
+        assert_eq!(l.hear(1, fed(b, slot, entry(slot))), silence());
+        let told = l.hear(leader, chosen(b, slots(slot, slot + 1)));
+        let expected = match leader {
+            1 => and(applied(slot, &[slot]), progress(slot + 1)),
+            _ => applied(slot, &[slot]),
+        };
+        assert_eq!(told, expected);
+    }
+    let ticked = l.pass_ms(50);
+    assert!(ticked.mail.contains(&progress(3).mail[0]), "{ticked:?}");
+}
+
 /// R4: a vote under a `Chosen` of another ballot is not applied; its slot is fetched.
 ///
 /// The learner is fed a vote of ballot 1.2; ballot 2.3 had another entry chosen there. After a
@@ -141,7 +168,7 @@ pub fn r04_a_vote_of_another_ballot_is_not_applied() {
             chosen_below: Slot(1),
             trimmed: Slot(0),
         };
-        assert_eq!(l.hear(1, LearnerMsg::Entries(held)), applied(0, &[7]));
+        assert_eq!(l.hear(1, LearnerMsg::Entries(held)), and(applied(0, &[7]), progress(1)));
         assert_eq!(l.role.status().applied_below, Slot(1));
     }
 }

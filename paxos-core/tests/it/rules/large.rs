@@ -226,7 +226,7 @@ fn r06_a_campaign_lasts_as_long_as_parts_come() {
         for _ in 0..25 {
             p.pass_ms(10);
         }
-        let part = ProposerMsg::Promise { ballot: b, part: part_of_many(n) };
+        let part = ProposerMsg::Promise { ballot: b, part: Box::new(part_of_many(n)) };
         let next = p.hear(2, part.clone());
         if p.role.status().stance == StanceName::Campaign {
             assert!(prepares(&next).contains(&(2, n + 1)), "{next:?}");

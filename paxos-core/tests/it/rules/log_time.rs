@@ -80,7 +80,7 @@ fn r18_a_promise_tells_the_log_time_of_what_is_chosen() {
         votes: vec![(Slot(2), Vote { ballot: b, entry: stamped[2].clone() })],
         ..nothing()
     };
-    let promise = ProposerMsg::Promise { ballot: higher, part };
+    let promise = ProposerMsg::Promise { ballot: higher, part: Box::new(part) };
     let expected = recorded(vec![Record::Promised(higher)], vec![(3, promise.into())]);
     assert_eq!(a.hear(3, AcceptorMsg::Prepare { ballot: higher, from: Slot::ZERO }), expected);
 }
@@ -247,8 +247,8 @@ fn r18_log_time_stands_still_while_nothing_can_be_proposed() {
     let mut b = ballot(0, 1);
     while p.role.status().stance != StanceName::Lead {
         b = p.campaign();
-        p.hear(2, ProposerMsg::Promise { ballot: b, part: part.clone() });
-        p.hear(3, ProposerMsg::Promise { ballot: b, part: nothing() });
+        p.hear(2, ProposerMsg::Promise { ballot: b, part: Box::new(part.clone()) });
+        p.hear(3, ProposerMsg::Promise { ballot: b, part: Box::new(nothing()) });
     }
     p.propose(vec![register(0)]);
     let mut below = 0;

@@ -26,7 +26,7 @@ impl Office {
         let (me, learner, layout) = (member(1), NodeId(1), layout.clone());
         let options = ProposerOptions { me, life: 1, seed: 1, learner, layout, timing, limits };
         let mut proposer = Proposer::new(options);
-        proposer.receive(Now(0), me, ProposerMsg::Roster(roster), &mut Output::new());
+        proposer.receive(Now(0), me, ProposerMsg::Roster(Box::new(roster)), &mut Output::new());
         Office { acceptors, proposer, down: vec![], now: Now(0) }
     }
 

@@ -4,7 +4,7 @@ use super::alone::*;
 use paxos_core::*;
 
 fn promise(ballot: Ballot, part: PromisePart) -> ProposerMsg {
-    ProposerMsg::Promise { ballot, part }
+    ProposerMsg::Promise { ballot, part: Box::new(part) }
 }
 
 fn voted(ballot: Ballot, slot: u64) -> (Slot, Vote) {

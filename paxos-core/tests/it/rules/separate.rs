@@ -51,7 +51,7 @@ fn lone_learner() -> Alone<Learner<Journal>> {
     };
     let role = Learner::new(options, Journal::default());
     let mut alone = Alone { role, now: Now(0) };
-    assert_eq!(fetches(&alone.hear(1, LearnerMsg::Roster(roster()))), [1]);
+    assert_eq!(fetches(&alone.hear(1, LearnerMsg::Roster(Box::new(roster())))), [1]);
     alone
 }
 
@@ -151,8 +151,8 @@ fn r07_a_proposer_waits_for_its_learner_to_have_what_was_forgotten() {
     let promise =
         || PromisePart { trimmed: Slot(5), chosen_below: Slot(5), from: Slot(5), ..nothing() };
     let ballot = p.campaign();
-    p.hear(2, ProposerMsg::Promise { ballot, part: promise() });
-    p.hear(3, ProposerMsg::Promise { ballot, part: promise() });
+    p.hear(2, ProposerMsg::Promise { ballot, part: Box::new(promise()) });
+    p.hear(3, ProposerMsg::Promise { ballot, part: Box::new(promise()) });
     assert_eq!(p.role.status().stance, StanceName::Follow);
     p.hear(6, progress(5));
     p.lead(promise(), promise());

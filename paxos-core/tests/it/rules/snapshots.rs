@@ -142,7 +142,7 @@ fn r26_an_acceptor_goes_on_where_its_learner_is() {
         below: None,
         votes: vec![(Slot(6), Vote { ballot: b, entry: entry(6) })],
     };
-    let told = ProposerMsg::Promise { ballot: later, part: promise };
+    let told = ProposerMsg::Promise { ballot: later, part: Box::new(promise) };
     assert_eq!(
         a.hear(3, AcceptorMsg::Prepare { ballot: later, from: Slot::ZERO }),
         recorded(vec![Record::Promised(later)], vec![(3, told.into())])

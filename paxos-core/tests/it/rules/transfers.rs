@@ -187,7 +187,7 @@ fn r26_a_sole_learner_that_lost_its_snapshot_says_so() {
     );
     let mut l = Alone { role, now: Now(0) };
     l.found(None, None);
-    l.hear(1, LearnerMsg::Roster(roster(1)));
+    l.hear(1, LearnerMsg::Roster(Box::new(roster(1))));
     l.hear(1, entries(0, 4));
     assert_eq!(l.role.unmendable(), None);
     l.hear(1, forgotten(6));
@@ -228,10 +228,10 @@ fn r24_a_snapshot_of_another_cluster_is_found_out() {
         l.role.replay(header);
         l.found(Some(id(9, 10)), None);
         assert!(asks(l.tick()) && asks(l.pass_ms(TIMEOUT_MS)));
-        l.hear(2, LearnerMsg::Roster(roster(5)));
+        l.hear(2, LearnerMsg::Roster(Box::new(roster(5))));
         assert_eq!(l.role.unmendable(), None);
         assert!(asks(l.pass_ms(TIMEOUT_MS)));
-        l.hear(1, LearnerMsg::Roster(roster(acceptors)));
+        l.hear(1, LearnerMsg::Roster(Box::new(roster(acceptors))));
         assert!(!asks(l.pass_ms(TIMEOUT_MS)));
         let (snapshot, acceptor) = (roster(3).cluster_id(), roster(acceptors).cluster_id());
         let wrong = Unmendable::OtherCluster { snapshot, acceptor };

@@ -124,8 +124,8 @@ pub fn r01_a_restarted_proposer_has_other_ballots() {
     let (b1, b2) = (before.campaign(), after.campaign());
     assert_eq!((b1.round, b2.round), (1, 1));
     assert_ne!(b1, b2);
-    after.hear(2, ProposerMsg::Promise { ballot: b1, part: nothing() });
-    after.hear(3, ProposerMsg::Promise { ballot: b1, part: nothing() });
+    after.hear(2, ProposerMsg::Promise { ballot: b1, part: Box::new(nothing()) });
+    after.hear(3, ProposerMsg::Promise { ballot: b1, part: Box::new(nothing()) });
     assert_eq!(
         after.role.status().stance,
         StanceName::Campaign,

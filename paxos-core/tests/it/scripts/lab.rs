@@ -171,13 +171,13 @@ impl Lab {
                 let learner = pair(&learners);
                 let options = ProposerOptions { me, life, seed, learner, layout, timing, limits };
                 self.proposers.insert(node, Proposer::new(options));
-                self.step(who, me, ProposerMsg::Roster(roster).into());
+                self.step(who, me, ProposerMsg::Roster(Box::new(roster)).into());
             }
             _ => {
                 let proposer = pair(&layout.proposers);
                 let options = LearnerOptions { me, life, proposer, layout, timing, limits };
                 self.learners.insert(node, Learner::new(options, Register::default()));
-                self.step(who, me, LearnerMsg::Roster(roster).into());
+                self.step(who, me, LearnerMsg::Roster(Box::new(roster)).into());
             }
         }
     }

@@ -96,7 +96,7 @@ fn promise(ballot: Ballot, chosen_below: u64, votes: &[(u64, Vote)]) -> Output<R
         below: None,
         votes: votes.iter().map(|(slot, vote)| (Slot(*slot), vote.clone())).collect(),
     };
-    mail([(ballot.node.0, ProposerMsg::Promise { ballot, part })])
+    mail([(ballot.node.0, ProposerMsg::Promise { ballot, part: Box::new(part) })])
 }
 
 pub(super) fn records(records: impl IntoIterator<Item = Record>) -> Output<Record> {
@@ -216,7 +216,7 @@ fn promise_travels_in_parts_that_fit() {
             below: below.map(Slot),
             votes: votes.collect(),
         };
-        mail([(3, ProposerMsg::Promise { ballot: b3, part })])
+        mail([(3, ProposerMsg::Promise { ballot: b3, part: Box::new(part) })])
     });
     parts[0].records = vec![Record::Promised(b3)];
     for (from, says) in [0, 2, 4].into_iter().zip(parts) {

@@ -79,10 +79,10 @@ fn formed_tells_others_of_the_roster() {
             row("a late member", member(3), introduce(id, false), mail([(3, introduce(id, true))])),
             row("a formed member", member(3), introduce(id, true), nothing()),
             row("a proposer", member(2), ask(RoleName::Proposer), {
-                mail([(2, ProposerMsg::Roster(roster()))])
+                mail([(2, ProposerMsg::Roster(Box::new(roster())))])
             }),
             row("a learner", member(2), ask(RoleName::Learner), {
-                mail([(2, LearnerMsg::Roster(roster()))])
+                mail([(2, LearnerMsg::Roster(Box::new(roster())))])
             }),
             row("an acceptor", member(2), ask(RoleName::Acceptor), nothing()),
             row("a client", CLIENT, ask(RoleName::Client), nothing()),

@@ -26,7 +26,7 @@ fn limited(limits: Limits) -> Proposer {
 fn follows_nobody() -> Proposer {
     let mut proposer = at_boot();
     let then = Now(T0.0 - LONG_US);
-    proposer.receive(then, member(1), ProposerMsg::Roster(roster()), &mut Output::new());
+    proposer.receive(then, member(1), ProposerMsg::Roster(Box::new(roster())), &mut Output::new());
     proposer
 }
 
@@ -104,7 +104,7 @@ fn part(from: u64, below: Option<u64>, chosen_below: u64, votes: &[(u64, Vote)])
 }
 
 fn promise(ballot: Ballot, chosen_below: u64, votes: &[(u64, Vote)]) -> ProposerMsg {
-    ProposerMsg::Promise { ballot, part: part(chosen_below, None, chosen_below, votes) }
+    ProposerMsg::Promise { ballot, part: Box::new(part(chosen_below, None, chosen_below, votes)) }
 }
 
 fn propose(hops: u8, value: &str) -> ProposerMsg {
@@ -161,7 +161,7 @@ fn answers_to_nobody() -> Vec<Row<Proposer>> {
         row("progress", member(1), progress(4), nothing()),
         row("progress of another learner", member(3), progress(4), nothing()),
         row("absurd progress", member(1), progress(u64::MAX), nothing()),
-        row("another roster", member(2), ProposerMsg::Roster(roster()), nothing()),
+        row("another roster", member(2), ProposerMsg::Roster(Box::new(roster())), nothing()),
     ]
 }
 
@@ -278,8 +278,8 @@ fn candidate_polls_first() {
 
 #[test]
 fn promises_count_once_per_member_and_when_complete() {
-    let first = ProposerMsg::Promise { ballot: b1(), part: part(0, Some(2), 0, &[]) };
-    let last = ProposerMsg::Promise { ballot: b1(), part: part(2, None, 0, &[]) };
+    let first = ProposerMsg::Promise { ballot: b1(), part: Box::new(part(0, Some(2), 0, &[])) };
+    let last = ProposerMsg::Promise { ballot: b1(), part: Box::new(part(2, None, 0, &[])) };
     check(
         "prepares",
         prepares,

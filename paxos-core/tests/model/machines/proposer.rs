@@ -44,7 +44,7 @@ impl ProposerMachine {
     fn boot(&mut self) {
         let options = ProposerOptions { life: 1 + self.view.crashes, ..self.options.clone() };
         self.proposer = Proposer::new(options);
-        let roster = ProposerMsg::Roster(self.roster.clone());
+        let roster = ProposerMsg::Roster(Box::new(self.roster.clone()));
         let out = self.hear(self.roster.acceptors[0], roster);
         assert!(out.is_empty(), "it follows nobody");
     }
