@@ -12,18 +12,20 @@ mod history;
 mod keys;
 mod order;
 mod range;
+mod rows;
 mod snapshot;
 
 pub use crate::op::RevisionError;
 
 use self::history::{History, Superseded};
-use self::keys::{Entry, Keys};
+use self::keys::Keys;
+use self::rows::Row;
 use crate::op::{ExpectRef, KeyValue, Meta, OpRef, OpResult, QueryRef, QueryResult};
 use bytes::Bytes;
 use paxos_core::digest::digest;
 use paxos_core::rng::mix;
 use paxos_core::{Applied, SnapshotParts, StateMachine, Unrestorable};
-use std::mem;
+use std::collections::BTreeSet;
 
 /// Values are superseded for this many revisions before they are compacted.
 pub const HISTORY_REVISIONS_MAX: u64 = 1000;
@@ -42,6 +44,8 @@ pub struct Store {
     keys: Keys,
     history: History,
     sum: Sum,
+    /// While a snapshot is restored: the last revisions that versions were found of.
+    taken: BTreeSet<u64>,
 }
 
 /// What the present versions are together.
@@ -52,6 +56,7 @@ struct Sum {
     digest: u64,
 }
 
+/// A version of a key, by itself.
 #[derive(Clone, Debug)]
 struct Version {
     /// What it was like from `meta.mod_revision` on.
@@ -60,6 +65,16 @@ struct Version {
     value: Option<Bytes>,
     /// What it adds to the digest of the store while it is the present version of its key.
     digest: u64,
+}
+
+/// A version that becomes the present one of its key.
+#[derive(Clone, Copy, Debug)]
+struct Present<'a> {
+    meta: Meta,
+    value: Option<&'a [u8]>,
+    digest: u64,
+    /// What the value is a part of: a long one need not be copied.
+    within: &'a Bytes,
 }
 
 impl Store {
@@ -71,6 +86,7 @@ impl Store {
             keys: Keys::new(),
             history: History::default(),
             sum: Sum::default(),
+            taken: BTreeSet::new(),
         }
     }
 
@@ -96,18 +112,15 @@ impl Store {
 
     /// The present value of a key.
     pub fn value(&self, key: &[u8]) -> Option<KeyValue> {
-        let Entry { key, present } = self.keys.get(key)?;
-        key_value(key, present)
+        self.keys.get(key)?.key_value()
     }
 
     fn run(&mut self, command: &Bytes) -> OpResult {
         match OpRef::decode(command) {
             Err(limit) => OpResult::Refused(limit),
-            Ok(OpRef::Put { key, value }) => {
-                OpResult::Put { meta: self.put(key, part(command, value)) }
-            }
+            Ok(OpRef::Put { key, value }) => OpResult::Put { meta: self.put(key, value, command) },
             Ok(OpRef::Delete { key }) => {
-                let existed = self.delete(key);
+                let existed = self.delete(key, command);
                 OpResult::Deleted { revision: self.revision, existed }
             }
             Ok(OpRef::Cas { key, expect, value }) => {
@@ -120,7 +133,7 @@ impl Store {
                     ExpectRef::Value(value) => found.is_some_and(|(found, _)| found == value),
                 };
                 if expected {
-                    OpResult::Swapped { meta: self.put(key, part(command, value)) }
+                    OpResult::Swapped { meta: self.put(key, value, command) }
                 } else {
                     let found = found.map(|(_, meta)| meta);
                     OpResult::NotSwapped { revision: self.revision, found }
@@ -130,61 +143,58 @@ impl Store {
     }
 
     fn present(&self, key: &[u8]) -> Option<(&[u8], Meta)> {
-        let version = &self.keys.get(key)?.present;
-        Some((version.value.as_deref()?, version.meta))
+        let row = self.keys.get(key)?;
+        Some((row.value?.bytes(), row.meta))
     }
 
-    fn put(&mut self, key: &[u8], value: Bytes) -> Meta {
+    fn put(&mut self, key: &[u8], value: &[u8], within: &Bytes) -> Meta {
         self.revision += 1;
         let mod_revision = self.revision;
         self.push(key, |present| {
             let meta = match present.filter(|present| present.value.is_some()) {
-                Some(&Version { meta: Meta { create_revision, version, .. }, .. }) => {
+                Some(Row { meta: Meta { create_revision, version, .. }, .. }) => {
                     Meta { create_revision, mod_revision, version: version + 1 }
                 }
                 None => Meta { create_revision: mod_revision, mod_revision, version: 1 },
             };
-            let digest = fingerprint(key, &value, meta);
-            Version { meta, value: Some(value), digest }
+            let digest = fingerprint(key, value, meta);
+            Present { meta, value: Some(value), digest, within }
         })
     }
 
-    fn delete(&mut self, key: &[u8]) -> bool {
+    fn delete(&mut self, key: &[u8], within: &Bytes) -> bool {
         if self.present(key).is_none() {
             return false;
         }
         self.revision += 1;
         let meta = Meta { create_revision: 0, mod_revision: self.revision, version: 0 };
-        self.push(key, |_| Version { meta, value: None, digest: 0 });
+        self.push(key, |_| Present { meta, value: None, digest: 0, within });
         true
     }
 
     /// Makes what `next` gives for the present version of a key, if it has one, the present one.
     ///
     /// The key is looked up once: in a large store that is most of what a change costs.
-    fn push(&mut self, key: &[u8], next: impl FnOnce(Option<&Version>) -> Version) -> Meta {
-        let present = self.keys.get_mut(key);
-        let version = next(present.as_deref());
-        let (meta, is_deletion) = (version.meta, version.value.is_none());
-        self.sum.add(&version);
-        let superseded = match present {
-            // The key is copied once: a part of the command would keep its first value alive.
+    fn push<'a>(&mut self, key: &[u8], next: impl FnOnce(Option<Row<'_>>) -> Present<'a>) -> Meta {
+        let row = self.keys.find(key);
+        let present = next(row.and_then(|row| self.keys.row(row)));
+        self.sum.add(present.digest, present.value.is_some());
+        let superseded = match row {
             None => {
-                self.keys.insert(Bytes::copy_from_slice(key), version);
+                self.keys.insert(key, present);
                 None
             }
-            Some(present) => {
-                let version = mem::replace(present, version);
-                let deleted = is_deletion.then(|| Bytes::copy_from_slice(key));
-                Some(Superseded { version, deleted })
-            }
+            Some(row) => self.keys.replace(row, present).map(|version| {
+                let deleted = present.value.is_none().then(|| Bytes::copy_from_slice(key));
+                Superseded { version, deleted }
+            }),
         };
         if let Some(Superseded { version, .. }) = &superseded {
             self.sum.subtract(version);
         }
         self.history.push(superseded);
         self.compact();
-        meta
+        present.meta
     }
 
     /// Forgets what is out of the bounds of the history, oldest first: a few versions per change.
@@ -195,7 +205,7 @@ impl Store {
             self.compacted = self.compacted.max(at);
             // Nothing is left to tell of a key that was deleted and whose values are forgotten.
             if let Some(key) = deleted
-                && self.keys.get(&key).is_some_and(|found| found.present.meta.mod_revision == at)
+                && self.keys.get(&key).is_some_and(|found| found.meta.mod_revision == at)
             {
                 self.keys.remove(&key);
             }
@@ -205,9 +215,9 @@ impl Store {
 
 impl Sum {
     /// A version becomes the present one of its key.
-    fn add(&mut self, version: &Version) {
-        self.digest = self.digest.wrapping_add(version.digest);
-        self.live += u64::from(version.value.is_some());
+    fn add(&mut self, digest: u64, is_live: bool) {
+        self.digest = self.digest.wrapping_add(digest);
+        self.live += u64::from(is_live);
     }
 
     /// A version is the present one of its key no more.
@@ -219,6 +229,7 @@ impl Sum {
 
 impl StateMachine for Store {
     fn apply(&mut self, _: Applied, command: &Bytes) -> Bytes {
+        self.taken.clear();
         self.run(command).encode()
     }
 
@@ -257,16 +268,18 @@ impl Default for Store {
     }
 }
 
-fn key_value(key: &Bytes, version: &Version) -> Option<KeyValue> {
-    let value = version.value.clone()?;
-    Some(KeyValue { key: key.clone(), value, meta: version.meta })
+impl Row<'_> {
+    fn key_value(&self) -> Option<KeyValue> {
+        let (key, value) = (Bytes::copy_from_slice(self.key), self.value?.to_bytes());
+        Some(KeyValue { key, value, meta: self.meta })
+    }
 }
 
-/// A value as a part of its command, without a copy, unless that would keep much else alive.
-fn part(command: &Bytes, value: &[u8]) -> Bytes {
-    match value.len() * 2 < command.len() {
+/// A value as a part of what it came in, without a copy, unless that would keep much else alive.
+fn part(within: &Bytes, value: &[u8]) -> Bytes {
+    match value.len() * 2 < within.len() {
         true => Bytes::copy_from_slice(value),
-        false => command.slice_ref(value),
+        false => within.slice_ref(value),
     }
 }
 

@@ -213,11 +213,22 @@ fn check_header(
 
 /// The first bytes of a segment: at most so many, or all.
 fn read(disk: &mut dyn Disk, number: u64, limit: Option<u32>) -> Result<Vec<u8>, WalError> {
+    let mut bytes = Vec::new();
+    read_into(&mut bytes, disk, number, limit)?;
+    Ok(bytes)
+}
+
+/// The same, in place of what the buffer has.
+fn read_into(
+    bytes: &mut Vec<u8>,
+    disk: &mut dyn Disk,
+    number: u64,
+    limit: Option<u32>,
+) -> Result<(), WalError> {
     let file = disk.open(&segment_name(number))?;
     let limit = limit.unwrap_or(*SEGMENT_BYTES.end()).into();
-    let mut bytes = vec![0; file.size()?.min(limit) as usize];
-    file.read_at(0, &mut bytes)?;
-    Ok(bytes)
+    bytes.resize(file.size()?.min(limit) as usize, 0);
+    Ok(file.read_at(0, bytes)?)
 }
 
 /// Reads the log from its oldest segment to its end, one segment in memory at a time.
@@ -232,8 +243,10 @@ pub(crate) fn walk(
     };
     let newest = read_header(disk, member, last.number)?.0.state;
     let mut walked: Option<Walked> = None;
+    // One for all: to have memory of this size cleared costs as much as to read it.
+    let mut bytes = Vec::new();
     for held in segments {
-        let bytes = read(disk, held.number, held.end)?;
+        read_into(&mut bytes, disk, held.number, held.end)?;
         let (header, start) = check_header(disk, member, held.number, &bytes)?;
         let mut state = match walked.take() {
             Some(before) => before.state,

@@ -20,7 +20,9 @@ const LIMITS: [Limit; 5] = [
     Limit { name: "rules-128", instructions: Some(1410.0), allocations: 0.03 },
     Limit { name: "frames", instructions: Some(2550.0), allocations: 1.25 },
     Limit { name: "log", instructions: None, allocations: 0.15 },
-    Limit { name: "store", instructions: Some(3700.0), allocations: 1.4 },
+    // A value stands in its page, and is copied out when another takes its place: one allocation
+    // for each change, instead of two for as long as a key is there.
+    Limit { name: "store", instructions: Some(4200.0), allocations: 2.5 },
 ];
 
 /// Commands of the shorter of two runs; the longer has twice as many, and what both have in common,

@@ -49,16 +49,11 @@ impl History {
         Some((superseded, self.revisions.len() as u64))
     }
 
-    /// The versions of a key that are kept, from its present one backwards; the newest revision
-    /// is this one.
-    pub(super) fn versions<'a>(
-        &'a self,
-        newest: u64,
-        present: &'a Version,
-    ) -> impl Iterator<Item = &'a Version> {
-        iter::successors(Some(present), move |version| {
-            self.superseded(newest.checked_sub(version.meta.mod_revision)?)
-        })
+    /// The versions of a key that are kept, from the one before its present one backwards: that
+    /// was made at `present`, and the newest revision is this one.
+    pub(super) fn before(&self, newest: u64, present: u64) -> impl Iterator<Item = &Version> {
+        let before = move |made: u64| self.superseded(newest.checked_sub(made)?);
+        iter::successors(before(present), move |version| before(version.meta.mod_revision))
     }
 
     /// What a revision superseded, if that is kept; so many revisions came after it.

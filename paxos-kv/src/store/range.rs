@@ -1,7 +1,7 @@
 //! Reads of many keys, a bounded part at a time.
 
-use super::keys::Entry;
-use super::{Store, key_value};
+use super::Store;
+use super::rows::Row;
 use crate::op::range::{FOUND_BYTES, RANGE_BYTES_MAX};
 use crate::op::{KeyValue, RangePage, RangeRef, RevisionError};
 use bytes::Bytes;
@@ -17,8 +17,8 @@ impl Store {
         let mut page = RangePage { revision, found: Vec::new(), next: None };
         let bytes_max = range.bytes_max.min(RANGE_BYTES_MAX);
         let mut bytes = 0;
-        for entry in self.between(range) {
-            let Some(mut found) = self.entry_at(entry, revision) else { continue };
+        for row in self.between(range) {
+            let Some(mut found) = self.row_at(row, revision) else { continue };
             if range.keys_only {
                 found.value = Bytes::new();
             }
@@ -37,7 +37,7 @@ impl Store {
     pub fn at(&self, key: &[u8], revision: u64) -> Result<Option<KeyValue>, RevisionError> {
         self.check_kept(revision)?;
         let found = self.keys.get(key);
-        Ok(found.and_then(|entry| self.entry_at(entry, revision)))
+        Ok(found.and_then(|row| self.row_at(row, revision)))
     }
 
     fn check_kept(&self, revision: u64) -> Result<(), RevisionError> {
@@ -50,7 +50,7 @@ impl Store {
         Ok(())
     }
 
-    fn between(&self, range: &RangeRef<'_>) -> impl Iterator<Item = &Entry> {
+    fn between<'a>(&'a self, range: &RangeRef<'a>) -> impl Iterator<Item = Row<'a>> {
         // A range that ends before it begins has nothing.
         let from = match range.to {
             Some(to) => range.from.min(to),
@@ -59,8 +59,13 @@ impl Store {
         self.keys.range(from, range.to)
     }
 
-    fn entry_at(&self, Entry { key, present }: &Entry, revision: u64) -> Option<KeyValue> {
-        let mut versions = self.history.versions(self.revision, present);
-        key_value(key, versions.find(|version| version.meta.mod_revision <= revision)?)
+    fn row_at(&self, row: Row<'_>, revision: u64) -> Option<KeyValue> {
+        if row.meta.mod_revision <= revision {
+            return row.key_value();
+        }
+        let mut versions = self.history.before(self.revision, row.meta.mod_revision);
+        let version = versions.find(|version| version.meta.mod_revision <= revision)?;
+        let (key, value) = (Bytes::copy_from_slice(row.key), version.value.clone()?);
+        Some(KeyValue { key, value, meta: version.meta })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::golden::{Golden, Vector};
 use bytes::Bytes;
+use paxos_actors::codec;
 use paxos_core::rng::Rng;
 use paxos_core::{Applied, SnapshotParts, StateMachine, Unrestorable};
 use paxos_kv::store::{HISTORY_REVISIONS_MAX, RevisionError};
@@ -169,4 +170,36 @@ fn parts_that_make_no_sense_are_refused() {
     assert_eq!(refused(&[&parts[..], &parts[1..]].concat()), Some("versions out of order"));
     let cut = parts[1].slice(..parts[1].len() - 1);
     assert_eq!(refused(&[parts[0].clone(), cut]), Some("a part cannot be decoded"));
+}
+
+/// A part that no store writes.
+fn crafted(part: impl serde::Serialize) -> Bytes {
+    let mut bytes = Vec::new();
+    codec::encode(&part, &mut bytes).unwrap();
+    bytes.into()
+}
+
+#[test]
+fn numbers_that_no_store_comes_to_are_refused() {
+    let header = |revision: u64| crafted((0u32, revision, 1u64));
+    // The variant; key, (create_revision, mod_revision, version), value of each.
+    type Saved = (Bytes, (u64, u64, u64), Option<Bytes>);
+    let versions = |versions: &[Saved]| crafted((1u32, versions));
+    let saved = |n: u64, meta: (u64, u64, u64)| (key(n), meta, Some(Bytes::from_static(b"v")));
+    let refused = |parts: &[Bytes]| {
+        let mut store = Store::new();
+        let error = parts.iter().find_map(|part| store.restore(part).err());
+        // It is looked at and goes on without a panic, whatever it was told.
+        store.digest();
+        apply(&mut store, &Op::Put { key: key(1), value: Bytes::new() });
+        apply(&mut store, &Op::Put { key: key(2), value: Bytes::new() });
+        error.map(|Unrestorable(what)| what)
+    };
+    assert_eq!(refused(&[header(3), versions(&[saved(1, (2, 2, 1)), saved(2, (3, 3, 1))])]), None);
+    let two = [header(3), versions(&[saved(1, (2, 2, 1)), saved(2, (2, 2, 1))])];
+    assert_eq!(refused(&two), Some("two versions of one revision"));
+    assert_eq!(refused(&[header(u64::MAX)]), Some("a header in the wrong place"));
+    let absurd = Some("a version that counts more than its revision");
+    assert_eq!(refused(&[header(3), versions(&[saved(1, (2, 2, u64::MAX))])]), absurd);
+    assert_eq!(refused(&[header(3), versions(&[saved(1, (u64::MAX, 2, 1))])]), absurd);
 }

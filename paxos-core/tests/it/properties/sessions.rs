@@ -149,3 +149,17 @@ proptest! {
         prop_assert_eq!(reader.flatten().collect::<Vec<_>>(), before);
     }
 }
+
+/// A snapshot may say anything: what sessions tell of it panics no more than what they do.
+#[test]
+fn a_session_at_the_end_of_all_sequences_is_no_reason_to_panic() {
+    let mut sessions = Sessions::new(SessionRules { window: 4, ttl_ms: 10, sessions_max: 2 });
+    let answers = vec![Some(Bytes::from_static(b"a")), Some(Bytes::new())].into();
+    let session = SessionState { id: id(1), expires_ms: u64::MAX, acked_below: u64::MAX, answers };
+    sessions.restore(session);
+    sessions.digest();
+    let verdict = sessions.judge(id(1), u64::MAX, u64::MAX, u64::MAX);
+    assert_eq!(verdict, Verdict::Answered(Bytes::from_static(b"a")));
+    sessions.keep(id(1), u64::MAX, Bytes::new());
+    sessions.digest();
+}
