@@ -278,8 +278,7 @@ pub struct Limits {
     /// Calls that one client has open.
     pub calls_max: usize,
     /// Bytes of entries that are applied before another snapshot is written; more, where the last
-    /// snapshot was larger: so no more is written to snapshots than to the log. Of the entries that
-    /// a snapshot has, acceptors keep half as many bytes, for those who are a little behind.
+    /// snapshot was larger: so no more is written to snapshots than to the log.
     pub snapshot_log_bytes: u64,
     /// Messages in an actor's mailbox.
     pub mailbox_max: usize,

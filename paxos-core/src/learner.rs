@@ -171,8 +171,8 @@ impl<S: StateMachine> Learner<S> {
 
     /// Applies the next entry, which takes so many bytes.
     fn apply(&mut self, entry: Entry, bytes: usize, out: &mut Output<SnapshotPiece>) {
+        self.snapshots.applied(bytes);
         self.log_time_ms = self.log_time_ms.max(entry.log_time_ms);
-        self.snapshots.applied(bytes, self.applied_below.next(), self.log_time_ms);
         let apart_ms = if planted!(SessionsExpireApart) { 100 * self.options.me.node.0 } else { 0 };
         self.sessions.expire(self.log_time_ms + apart_ms);
         for (index, command) in entry.commands.iter().enumerate() {

@@ -7,16 +7,9 @@ use crate::message::LearnerMsg;
 use crate::role::Output;
 use crate::slot::Slot;
 use crate::snapshot::{SnapshotId, SnapshotPiece, SnapshotSource, SnapshotTask};
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
-
-/// Of what is applied before a snapshot is due, this part stays with acceptors when there is one: a
-/// peer that is no further behind still fetches entries.
-const TAIL: u64 = 2;
-
-/// So many places of the tail are known.
-const TAIL_MARKS: u64 = 16;
 
 /// The snapshots of one learner: those on its own disk, and the one that it fetches from a peer.
 #[derive(Debug)]
@@ -24,15 +17,12 @@ pub(super) struct Snapshots {
     limits: Limits,
     /// Bytes of entries that were applied since the last snapshot was begun.
     applied_bytes: u64,
-    tail: Tail,
     is_writing: bool,
-    /// What may be forgotten when the snapshot that is being written is durable.
-    leaves: Option<(Slot, u64)>,
     newest: Option<Kept>,
     /// The one before, for as long as a peer fetches it.
     former: Option<Kept>,
-    /// Acceptors may forget what is below: (slot, log time there). As a rule it is a tail below the
-    /// newest snapshot, so that a peer that is not far behind can still fetch entries.
+    /// Acceptors may forget what is below: (slot, log time there). As a rule the `below` of the
+    /// snapshot before the newest, so that a peer that is not far behind can still fetch entries.
     /// None until it was told what is kept here: nothing is written, sent or fetched before.
     covered: Option<(Slot, u64)>,
     /// Peers for whom bytes are being read.
@@ -41,54 +31,17 @@ pub(super) struct Snapshots {
     pub(super) tasks: Vec<SnapshotTask>,
 }
 
-/// The last slots that were applied, by the bytes of their entries.
-#[derive(Debug)]
-struct Tail {
-    bytes_max: u64,
-    /// Bytes applied since the start.
-    applied: u64,
-    /// Every slot below was applied with so many bytes; log time there. The first is at the
-    /// beginning of the tail, or before it.
-    marks: VecDeque<(u64, Slot, u64)>,
-}
-
-impl Tail {
-    fn new(limits: Limits) -> Tail {
-        Tail { bytes_max: limits.snapshot_log_bytes / TAIL, applied: 0, marks: VecDeque::new() }
-    }
-
-    /// The slots below are applied, and the last of them took so many bytes.
-    fn extend(&mut self, bytes: u64, below: Slot, log_time_ms: u64) {
-        self.applied = self.applied.saturating_add(bytes);
-        let last = self.marks.back().map_or(0, |&(at, ..)| at);
-        if self.applied - last > self.bytes_max / TAIL_MARKS {
-            self.marks.push_back((self.applied, below, log_time_ms));
-        }
-        while self.marks.get(1).is_some_and(|&(at, ..)| self.applied - at >= self.bytes_max) {
-            self.marks.pop_front();
-        }
-    }
-
-    /// Where it begins; none where there is nothing before it.
-    fn start(&self) -> Option<(Slot, u64)> {
-        let &(at, below, log_time_ms) = self.marks.front()?;
-        (self.applied - at >= self.bytes_max).then_some((below, log_time_ms))
-    }
-}
-
 /// A snapshot on the own disk.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     id: SnapshotId,
-    /// Acceptors need nothing below for those who have it, or are not far behind it.
-    leaves: Option<(Slot, u64)>,
     /// When a peer last asked for bytes of it.
     fetched_at: Option<Now>,
 }
 
 impl Kept {
     fn new(id: SnapshotId) -> Kept {
-        Kept { id, leaves: None, fetched_at: None }
+        Kept { id, fetched_at: None }
     }
 
     fn is_fetched(&self, now: Now, patience_us: u64) -> bool {
@@ -101,9 +54,7 @@ impl Snapshots {
         Snapshots {
             limits,
             applied_bytes: 0,
-            tail: Tail::new(limits),
             is_writing: false,
-            leaves: None,
             newest: None,
             former: None,
             covered: None,
@@ -122,11 +73,10 @@ impl Snapshots {
         self.tasks.extend(complete.map(|(id, _)| SnapshotTask::Install { id }));
     }
 
-    /// So many bytes more were applied, and with them every slot below; log time there.
+    /// So many bytes more were applied.
     #[inline]
-    pub(super) fn applied(&mut self, bytes: usize, below: Slot, log_time_ms: u64) {
+    pub(super) fn applied(&mut self, bytes: usize) {
         self.applied_bytes = self.applied_bytes.saturating_add(bytes as u64);
-        self.tail.extend(bytes as u64, below, log_time_ms);
     }
 
     /// Whether a snapshot is to be written now.
@@ -141,7 +91,6 @@ impl Snapshots {
     pub(super) fn write(&mut self, source: SnapshotSource) {
         self.is_writing = true;
         self.applied_bytes = 0;
-        self.leaves = self.tail.start();
         if planted!(CoveredBeforeDurable) {
             self.covered = Some((source.below, source.log_time_ms));
         }
@@ -152,10 +101,6 @@ impl Snapshots {
     pub(super) fn written(&mut self, now: Now, id: SnapshotId, patience_us: u64) {
         self.is_writing = false;
         self.durable(now, id, patience_us);
-        if let Some(newest) = self.newest.as_mut().filter(|newest| newest.id == id) {
-            newest.leaves = newest.leaves.max(self.leaves.take());
-        }
-        self.cover(None);
     }
 
     /// The snapshot is durable, wherever it came from. The one before goes, unless a peer is
@@ -175,16 +120,9 @@ impl Snapshots {
             self.former = Some(before);
         } else {
             self.tasks.push(SnapshotTask::Remove { id: before.id });
-            self.cover(Some(before.id));
-        }
-    }
-
-    /// What the newest snapshot leaves behind, or this one that is gone, may be forgotten; unless a
-    /// peer fetches a former one, and will want what comes after it.
-    fn cover(&mut self, gone: Option<SnapshotId>) {
-        if self.former.is_none() && self.covered.is_some() {
-            let gone = gone.map(|id| (id.below, id.log_time_ms));
-            self.covered = self.covered.max(gone).max(self.newest.and_then(|kept| kept.leaves));
+            if self.former.is_none() {
+                self.covered = Some((before.id.below, before.id.log_time_ms));
+            }
         }
     }
 
@@ -211,7 +149,7 @@ impl Snapshots {
         {
             self.former = None;
             self.tasks.push(SnapshotTask::Remove { id: former.id });
-            self.cover(Some(former.id));
+            self.covered = Some((former.id.below, former.id.log_time_ms));
         }
     }
 

@@ -2,11 +2,6 @@
 
 use super::*;
 
-/// What a learner says that has applied [`entries`], which have no log time.
-pub fn leaves(below: u64) -> AcceptorMsg {
-    AcceptorMsg::Covered { cluster: roster(3).cluster_id(), below: Slot(below), log_time_ms: 0 }
-}
-
 /// A newest snapshot that cannot be read any more is replaced by one of the state at that moment,
 /// even where nothing was applied since; acceptors keep what they have until then.
 #[test]
@@ -27,5 +22,6 @@ fn a_snapshot_that_is_lost_is_written_anew() {
     l.event(SnapshotEvent::Written(id(3, 50)));
     assert_eq!((l.tasks(), l.role.status().snapshot_below), (vec![], Slot(3)), "it is kept");
     let out = l.pass_ms(TIMEOUT_MS);
-    assert!(out.mail.contains(&Outgoing { to: NodeId(1), packet: leaves(1).into() }));
+    let zero = covered(0);
+    assert!(out.mail.contains(&Outgoing { to: NodeId(1), packet: zero.into() }));
 }
