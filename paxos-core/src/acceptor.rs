@@ -19,6 +19,9 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+/// The first part of a promise has so many times fewer bytes than the others may have.
+const FIRST_PART: usize = 1024;
+
 /// What an acceptor is made with.
 #[derive(Clone, Debug)]
 pub struct AcceptorOptions {
@@ -172,7 +175,12 @@ impl Acceptor {
             // R9: a campaign that moves is as good as a leader; to disturb it would help nobody.
             self.heard = Some((ballot, now));
         }
-        let part = self.held.promise(first, self.options.limits.part_bytes_max);
+        // What other promises say is chosen is asked of nobody. The first part does not know of it
+        // yet, and what an acceptor far behind has to tell could block its link for long.
+        let part_bytes_max = self.options.limits.part_bytes_max;
+        let is_first = first == Slot::ZERO;
+        let bytes_max = if is_first { part_bytes_max / FIRST_PART } else { part_bytes_max };
+        let part = self.held.promise(first, bytes_max);
         let part = Box::new(part);
         out.send(from.node, ProposerMsg::Promise { ballot, part });
     }

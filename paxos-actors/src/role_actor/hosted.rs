@@ -30,7 +30,8 @@ pub trait Hosted: Role {
         None
     }
 
-    /// Tells the log, which is about to be opened, where to send what is not a [`LogEvent`](crate::LogEvent).
+    /// Tells the log, which is about to be opened, where to send what is not a
+    /// [`LogEvent`](crate::LogEvent).
     fn before_open(_log: &mut Self::Log, _actor: Addr<RoleActor<Self>>)
     where
         Self: Sized,

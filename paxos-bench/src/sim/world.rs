@@ -261,6 +261,10 @@ impl World {
 
     /// The turn of a node's proposer is over.
     fn flush(&mut self, i: usize, boot: u64) {
+        if self.nodes[i].paused_until > self.now {
+            let wait = self.wake_up(i);
+            return self.after(wait, Event::Flush { node: i, boot });
+        }
         let now = self.nodes[i].clock(self.now);
         let is_current = self.nodes[i].boot == boot;
         let Some(process) = self.nodes[i].process.as_mut().filter(|_| is_current) else { return };
