@@ -62,6 +62,7 @@ impl<R: Hosted> Handler<Report> for RoleActor<R> {
     type Result = MessageResult<Report>;
 
     fn handle(&mut self, _: Report, _: &mut Context<Self>) -> Self::Result {
+        // Whoever looks sees what the messages before this one led to.
         self.flush();
         MessageResult(self.shell_status())
     }

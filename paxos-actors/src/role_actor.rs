@@ -219,6 +219,7 @@ impl<R: Hosted> RoleActor<R> {
     /// Forgets what is only in memory and boots.
     pub(crate) fn restart(&mut self, ctx: &mut Context<Self>) {
         if !matches!(self.phase, Phase::Stopping(_)) {
+            // What the turn asked for was before the restart.
             self.flush();
             self.role = (self.make)();
             self.desk = R::Desk::default();
@@ -263,6 +264,7 @@ impl<R: Hosted> RoleActor<R> {
     }
 
     pub(crate) fn set_routes(&mut self, routes: Arc<Routes>) {
+        // Mail of this turn goes the old way.
         self.flush();
         self.routes = routes;
     }
@@ -280,7 +282,8 @@ impl<R: Hosted> RoleActor<R> {
     fn is_overloaded(&self) -> bool {
         let Output { records, mail, .. } = &self.turn.out;
         let backlog = self.gate.backlog() + records.len() as u64;
-        let held = self.log.as_ref().map_or(0, |_| self.gate.held() + mail.len());
+        // Without records under way, mail waits for nothing but the end of the turn.
+        let held = if backlog > 0 { self.gate.held() + mail.len() } else { 0 };
         backlog.max(held as u64) > self.limits.log_backlog_max
     }
 

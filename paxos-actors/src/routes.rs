@@ -11,6 +11,9 @@ use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Messages in one envelope: so much is lost at once where a mailbox is full.
+const ENVELOPE_MAX: usize = 256;
+
 /// One table of mailboxes per role: the node's own actors, and a link for each other node.
 ///
 /// Immutable, and replaced whole. Each mailbox has one handle, shared by all through an `Arc` of
@@ -120,6 +123,7 @@ impl Routes {
         let run = std::iter::from_fn(|| {
             rest.next_if(|next| next.to == to && next.packet.kind() == kind).map(|next| next.packet)
         });
+        let run = run.take(ENVELOPE_MAX - 1);
         macro_rules! deliver {
             ($table:ident, $role:path, $msg:ident) => {{
                 let more = run.filter_map(|packet| match packet {

@@ -19,8 +19,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// The first part of a promise has so many times fewer bytes than the others may have.
-const FIRST_PART: usize = 1024;
+/// By this the bytes of a promise's first part are fewer than [`Limits::part_bytes_max`].
+const FIRST_PART_DIVISOR: usize = 1024;
 
 /// What an acceptor is made with.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ impl Acceptor {
         // yet, and what an acceptor far behind has to tell could block its link for long.
         let part_bytes_max = self.options.limits.part_bytes_max;
         let is_first = first == Slot::ZERO;
-        let bytes_max = if is_first { part_bytes_max / FIRST_PART } else { part_bytes_max };
+        let bytes_max = if is_first { part_bytes_max / FIRST_PART_DIVISOR } else { part_bytes_max };
         let part = self.held.promise(first, bytes_max);
         let part = Box::new(part);
         out.send(from.node, ProposerMsg::Promise { ballot, part });

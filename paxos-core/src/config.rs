@@ -280,7 +280,7 @@ pub struct Limits {
     /// Bytes of entries that are applied before another snapshot is written; more, where the last
     /// snapshot was larger: so no more is written to snapshots than to the log.
     pub snapshot_log_bytes: u64,
-    /// Messages in an actor's mailbox.
+    /// Envelopes in an actor's mailbox, each of them with a message, or a few hundred.
     pub mailbox_max: usize,
     /// Records handed to the log and not yet durable, and messages that wait for them.
     pub log_backlog_max: u64,

@@ -21,8 +21,8 @@ impl Gate {
         Gate { appended: lsn, durable: lsn, held: VecDeque::new(), held_count: 0 }
     }
 
-    /// Takes one step's output. Gives back the batch to append, and the mail that is free to go:
-    /// the feed, and the rest if nothing that came before is still on its way to the disk.
+    /// Takes the output of a step, or of a turn. Gives back the batch to append, and the mail that
+    /// may go: the feed, and the rest if nothing that came before is still on its way to the disk.
     pub fn submit<R>(&mut self, output: Output<R>) -> (Vec<R>, Vec<Outgoing>) {
         let Output { records, mail, feed } = output;
         self.appended += records.len() as u64;

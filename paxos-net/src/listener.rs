@@ -219,7 +219,11 @@ fn post(
             Ok(Some(frame)) => match frame.kind {
                 // One answer that waits is enough.
                 PING if !pongs.is_empty() => {}
-                PING => pongs.push(PONG, &())?,
+                PING => {
+                    if let Err(error) = pongs.push(PONG, &()) {
+                        break Err(error.into());
+                    }
+                }
                 MAIL => {
                     count += 1;
                     let (to, packet) = match frame.decode::<(NodeId, Packet)>() {

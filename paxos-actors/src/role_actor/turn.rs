@@ -10,6 +10,10 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use tracing::{Level, enabled, trace};
 
+/// A turn ends when its steps have asked for so many records and messages, though more may wait:
+/// from another thread, mail can come as fast as it is taken.
+const ASKED_MAX: usize = 1024;
+
 /// What has happened since the last flush.
 pub(super) struct Turn<T> {
     /// When it began, for all of its steps; none where there was no step yet.
@@ -37,7 +41,12 @@ impl<R: Hosted> RoleActor<R> {
     ) -> T {
         self.turn.inputs.extend(input);
         let now = *self.turn.now.get_or_insert_with(clock::now);
-        run(&mut self.role, &mut self.desk, now, &mut self.turn.out)
+        let result = run(&mut self.role, &mut self.desk, now, &mut self.turn.out);
+        let Output { records, mail, feed } = &self.turn.out;
+        if records.len() + mail.len() + feed.len() >= ASKED_MAX {
+            self.flush();
+        }
+        result
     }
 
     /// Ends the turn: does what its steps have asked for. All turns are traced here.
@@ -48,12 +57,14 @@ impl<R: Hosted> RoleActor<R> {
                 let (inputs, output) = (mem::take(&mut self.turn.inputs), &self.turn.out);
                 trace!(role = ?R::NAME, me = %self.me, ?inputs, ?output);
             }
+            if let Some(end) = self.role.broken() {
+                // What a broken role asks for is not to be believed either.
+                self.turn = Turn::default();
+                return self.presence.ending().end(end);
+            }
             self.role.after_flush(&mut self.desk, self.epoch, self.log.as_deref_mut());
             if !self.turn.out.is_empty() {
                 self.settle();
-            }
-            if let Some(end) = self.role.broken() {
-                self.presence.ending().end(end);
             }
         }
         if !self.turn.free.is_empty() {
@@ -97,7 +108,7 @@ impl<R: Hosted> ActorFuture<RoleActor<R>> for EndOfTurn {
     }
 }
 
-/// What a step is traced as, if steps are traced at all.
+/// What an input is traced as, if turns are traced at all.
 pub(crate) fn traced(input: impl FnOnce() -> String) -> Option<String> {
     enabled!(Level::TRACE).then(input)
 }

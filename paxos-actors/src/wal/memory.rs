@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     held: Arc<Mutex<Held>>,
-    /// The one that was opened last.
+    /// The epoch that this handle opened last.
     epoch: Option<u64>,
 }
 

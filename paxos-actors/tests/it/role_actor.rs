@@ -98,6 +98,26 @@ async fn what_waits_together_is_one_turn_and_goes_to_the_log_at_once() {
     assert_eq!(stage.seen().await, [1, 2, 3, 4]);
 }
 
+/// Senders on other threads can keep a mailbox from ever being empty.
+#[actix::test]
+async fn a_turn_that_asks_for_much_ends_before_the_mailbox_is_empty() {
+    let stage = Stage::new().await;
+    stage.log.ready(0);
+    stage.tell((0..3000).map(Order::Store));
+    assert_eq!(stage.stored().await.len(), 3000);
+    assert_eq!(stage.log.lock().appends, 6, "512 orders ask for 1,024 records and messages");
+    assert!(stage.log.lock().appended.iter().copied().eq(0..3000));
+}
+
+#[actix::test]
+async fn mail_that_waits_for_no_record_is_no_overload() {
+    let stage = Stage::with(Limits { log_backlog_max: 1, ..Limits::default() }).await;
+    stage.log.ready(0);
+    stage.tell((0..600).map(Order::Mail));
+    assert_eq!(stage.dropped().await, Dropped::default());
+    assert!(stage.seen().await.into_iter().eq(0..600), "envelopes are bounded, and keep the order");
+}
+
 #[actix::test]
 async fn the_log_may_speak_from_its_own_thread() {
     let stage = Stage::new().await;

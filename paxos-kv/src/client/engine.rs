@@ -360,12 +360,14 @@ impl Endpoint {
 
 impl Share {
     fn propose(&mut self, commands: Vec<Command>) {
-        let bytes: usize = commands.iter().map(Command::weight).sum();
-        if self.bytes + bytes > PROPOSE_BYTES_MAX {
-            self.flush();
+        for command in commands {
+            let bytes = command.weight();
+            if self.bytes + bytes > PROPOSE_BYTES_MAX {
+                self.flush();
+            }
+            self.bytes += bytes;
+            self.commands.push(command);
         }
-        self.bytes += bytes;
-        self.commands.extend(commands);
     }
 
     fn flush(&mut self) {
