@@ -127,8 +127,8 @@ impl Planted {
     ];
 
     /// Those of the rules that a simulated cluster hardly ever shows: a message must be late, of
-    /// the right ballot, and the only one that is missing; or a leader that was cut off must be asked
-    /// before it knows. A named test shows each.
+    /// the right ballot, and the only one that is missing; or a leader that was cut off must be
+    /// asked before it knows. A named test shows each.
     pub const RARE: [Planted; 6] = [
         Planted::BallotsMixed,
         Planted::StalePromise,
