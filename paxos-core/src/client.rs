@@ -245,8 +245,10 @@ impl Client {
             self.preferred = (self.preferred + 1) % nodes.len();
         }
         let target = nodes[self.preferred];
-        let packet = match &mut call.work {
-            Work::Read { query } => LearnerMsg::Read { id: id.0, query: query.clone() }.into(),
+        match &mut call.work {
+            Work::Read { query } => {
+                out.send(target, LearnerMsg::Read { id: id.0, query: query.clone() });
+            }
             Work::Write { value, number } => {
                 if number.is_none() {
                     *number = self.session.number(&self.numbered);
@@ -263,18 +265,10 @@ impl Client {
                 let body = Body::Run { session, sequence, acked_below, value };
                 let command = Command { client: self.options.me.node, learner: target, body };
                 self.batch.send(target, command, out);
-                return self.sent(now, id, target);
             }
-        };
-        out.mail.push(Outgoing { to: target, packet });
-        self.sent(now, id, target);
-    }
-
-    fn sent(&mut self, now: Now, id: CallId, target: NodeId) {
-        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
-        if let Some(call) = self.calls.get_mut(&id) {
-            call.sent(now, target, self.options.retry_us, jitter);
         }
+        let jitter = self.rng.between(0, self.options.retry_us / 2 + 1);
+        call.sent(now, target, self.options.retry_us, jitter);
     }
 
     fn open_session(&mut self, now: Now, out: &mut Output<NoRecord>) {

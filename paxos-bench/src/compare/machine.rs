@@ -24,6 +24,21 @@ pub struct Machine {
     pub commit: Option<String>,
 }
 
+#[cfg(test)]
+impl Machine {
+    /// One for reports that nothing was measured for.
+    pub(crate) fn made_up() -> Machine {
+        Machine {
+            date: "today".into(),
+            kernel: "some".into(),
+            processor: None,
+            cores: Some(2),
+            file_system: None,
+            commit: None,
+        }
+    }
+}
+
 impl Machine {
     /// This machine, now, and where this store's binary comes from.
     pub(crate) fn of(directory: &Path, paxos_kv: Option<&Path>) -> Machine {

@@ -164,14 +164,7 @@ mod tests {
     }
 
     fn summary(rows: Vec<Measured>, skipped: Vec<Omitted>) -> Summary {
-        let machine = Machine {
-            date: "today".into(),
-            kernel: "some".into(),
-            processor: None,
-            cores: Some(2),
-            file_system: None,
-            commit: None,
-        };
+        let machine = Machine::made_up();
         Summary {
             machine,
             rounds: 1,

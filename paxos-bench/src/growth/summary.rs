@@ -160,14 +160,7 @@ pub(super) mod tests {
             Measured::of(&points[1], 5, Vec::new(), Some("it does not serve".into())),
             Measured::of(&points[2], 7, vec![sample(200.0)], None),
         ];
-        let machine = Machine {
-            date: "today".into(),
-            kernel: "some".into(),
-            processor: None,
-            cores: Some(2),
-            file_system: None,
-            commit: None,
-        };
+        let machine = Machine::made_up();
         let curves = vec![Curve::of(CurveName::Nodes, points)];
         Summary { machine, rounds: 3, seconds: 4.0, curves }
     }

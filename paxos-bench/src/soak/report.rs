@@ -182,14 +182,7 @@ mod tests {
     }
 
     fn report(resident_bytes: impl Fn(u64) -> u64) -> Report {
-        let machine = Machine {
-            date: "today".into(),
-            kernel: "some".into(),
-            processor: None,
-            cores: Some(2),
-            file_system: None,
-            commit: None,
-        };
+        let machine = Machine::made_up();
         let mut report = Report { peak_per_s: 1000.0, ..Report::of(machine) };
         report.take_steady(steady(resident_bytes));
         let (during, after) = (phase("overload", 850.0), phase("after", 700.0));
