@@ -30,11 +30,6 @@ struct Found {
     row: RowId,
 }
 
-/// Every key as it was at some moment.
-pub(super) struct Copied {
-    rows: Rows,
-}
-
 impl Keys {
     pub(super) fn new() -> Keys {
         Keys {
@@ -103,19 +98,13 @@ impl Keys {
 
     /// Every key as it is now, which later changes leave alone, and where each is found, in order.
     /// To make it visits each page and each leaf of the order, and no key.
-    pub(super) fn copy(&self) -> (Copied, impl Iterator<Item = RowId> + Send + use<>) {
-        (Copied { rows: self.rows.clone() }, self.order.clone().into_rows())
+    pub(super) fn copy(&self) -> (Rows, impl Iterator<Item = RowId> + Send + use<>) {
+        (self.rows.clone(), self.order.clone().into_rows())
     }
 
     fn hash(&self, key: &[u8]) -> u32 {
         // The upper half: any half is as good.
         (self.hasher.hash_one(key) >> 32) as u32
-    }
-}
-
-impl Copied {
-    pub(super) fn row(&self, id: RowId) -> Option<Row<'_>> {
-        self.rows.get(id)
     }
 }
 
@@ -206,7 +195,7 @@ mod tests {
             prop_assert_eq!(keys.found.len(), model.len());
             prop_assert_eq!(keys.free.len() + model.len(), keys.rows.count());
             for ((copy, rows), model) in copies {
-                let all: Vec<_> = rows.filter_map(|row| copy.row(row).map(seen)).collect();
+                let all: Vec<_> = rows.filter_map(|row| copy.get(row).map(seen)).collect();
                 prop_assert_eq!(all, model.iter().map(expected).collect::<Vec<_>>());
             }
         }

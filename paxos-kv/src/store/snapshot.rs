@@ -5,8 +5,7 @@
 //! has follows from these, so that equal stores give equal parts.
 
 use super::history::{History, Superseded};
-use super::keys::Copied;
-use super::rows::{Row, RowId};
+use super::rows::{Row, RowId, Rows};
 use super::{HISTORY_REVISIONS_MAX, Present, Store, fingerprint};
 use crate::op::{self, Meta};
 use bytes::Bytes;
@@ -58,7 +57,7 @@ impl Serialize for Raw<'_> {
 struct Versions<I> {
     newest: u64,
     history: History,
-    keys: Copied,
+    keys: Rows,
     order: I,
     /// The key that comes next, and how many of its versions are in parts already.
     next: Option<(RowId, usize)>,
@@ -72,7 +71,7 @@ impl<I: Iterator<Item = RowId>> Versions<I> {
             && let Some((id, taken)) = *next
         {
             let first = batch.len();
-            keys.row(id).into_iter().for_each(|row| add(row, *newest, history, &mut batch));
+            keys.get(id).into_iter().for_each(|row| add(row, *newest, history, &mut batch));
             let kept = batch.len() - first;
             batch.drain(first..first + taken);
             let mut end = first;
