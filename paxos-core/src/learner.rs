@@ -3,6 +3,7 @@
 mod backlog;
 mod fetching;
 mod keeping;
+mod progress;
 mod reads;
 mod snapshots;
 mod transfer;
@@ -84,6 +85,8 @@ pub struct Learner<S> {
     /// Fetches in a row that nobody has answered.
     unanswered: u32,
     told_at: Option<Now>,
+    /// How far it had applied when its proposer last heard.
+    told_below: Slot,
     /// Whose `Chosen` came last.
     leader: Option<NodeId>,
     /// What snapshots cover was told, or the feed was seen to, at this time.
@@ -113,6 +116,7 @@ impl<S: StateMachine> Learner<S> {
             fetches: 0,
             unanswered: 0,
             told_at: None,
+            told_below: Slot::ZERO,
             leader: None,
             kept_at: None,
             fed_at: Now(0),
@@ -163,10 +167,10 @@ impl<S: StateMachine> Learner<S> {
         if planted!(GapSkipped) && self.backlog.chosen_below() > self.applied_below.plus(2) {
             self.applied_below = self.applied_below.next();
         }
-        // Who leads must know how far it may go (R20). A proposer that follows need not: it hears
-        // as often as there are heartbeats, and less than is applied is never too much.
-        let leads = self.leader == Some(self.options.proposer);
-        self.moved(now, before, leads, out);
+        self.moved(now, before, out);
+        if self.owes_progress() {
+            self.tell_progress(now, out);
+        }
     }
 
     /// Applies the next entry, which takes so many bytes.
@@ -229,32 +233,16 @@ impl<S: StateMachine> Learner<S> {
         }
     }
 
-    /// Tells what follows from having applied more: the proposer hears, if that is of use to it,
-    /// and reads are answered.
-    fn moved(&mut self, now: Now, before: Slot, tells: bool, out: &mut Output<SnapshotPiece>) {
+    /// Does what follows from having applied more.
+    fn moved(&mut self, now: Now, before: Slot, out: &mut Output<SnapshotPiece>) {
         if self.applied_below > before {
             self.moved_at = now;
             self.backlog.forget(self.applied_below);
             self.keep_up(now, out);
-            if tells {
-                self.tell_progress(now, out);
-            }
             if !self.reads.are_none() {
                 self.answer_reads(out);
             }
         }
-    }
-
-    fn tell_progress(&mut self, now: Now, out: &mut Output<SnapshotPiece>) {
-        self.told_at = Some(now);
-        let (life, applied_below) = (self.options.life, self.applied_below);
-        let (log_time_ms, expiry_ms) = (self.log_time_ms, self.sessions.next_expiry_ms());
-        out.post(self.options.proposer, || ProposerMsg::Progress {
-            life,
-            applied_below,
-            log_time_ms,
-            expiry_ms,
-        });
     }
 
     /// Answers reads, about as many bytes as one part may have: a question is small, and its answer

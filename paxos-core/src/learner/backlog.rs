@@ -18,6 +18,7 @@ pub(crate) struct Backlog {
     /// With the bytes that each takes.
     votes: Ahead<(Vote, usize)>,
     bytes: usize,
+    fed_below: Slot,
     chosen: Vec<(Ballot, SlotRange)>,
     chosen_below: Slot,
 }
@@ -28,6 +29,7 @@ impl Backlog {
             limits,
             votes: Ahead::default(),
             bytes: 0,
+            fed_below: Slot::ZERO,
             chosen: Vec::new(),
             chosen_below: Slot::ZERO,
         }
@@ -37,6 +39,12 @@ impl Backlog {
     #[inline]
     pub(crate) fn chosen_below(&self) -> Slot {
         self.chosen_below
+    }
+
+    /// No vote was kept of this slot or one behind it.
+    #[inline]
+    pub(crate) fn fed_below(&self) -> Slot {
+        self.fed_below
     }
 
     /// Somebody holds every slot below as chosen.
@@ -63,6 +71,7 @@ impl Backlog {
             return;
         }
         self.bytes = bytes;
+        self.fed_below = self.fed_below.max(slot.next());
         self.votes.insert(slot, (vote, weight));
     }
 

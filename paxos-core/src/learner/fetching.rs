@@ -33,7 +33,10 @@ impl<S: StateMachine> Learner<S> {
             self.apply(entry, bytes, out);
         }
         self.backlog.hear_of(fetched.chosen_below);
-        self.moved(now, before, true, out);
+        self.moved(now, before, out);
+        if self.applied_below > before {
+            self.tell_progress(now, out);
+        }
         if fetched.trimmed > self.applied_below && fetched.trimmed <= Slot::MAX {
             self.need_snapshot(from.node, fetched.trimmed);
         }

@@ -114,9 +114,10 @@ fn r15_the_reply_goes_to_the_node_that_took_the_call() {
         ClientMsg::Registered { nonce: 2, session, rules: SessionRules::default() }.into();
     let expected = Outgoing { to: NodeId(3), packet: registered };
     assert_eq!(replies.collect::<Vec<_>>(), [&expected]);
-    let progress = out.mail.iter().filter(|mail| mail.packet.role() == RoleName::Proposer);
+    let later = l.pass_ms(50);
+    let progress = later.mail.iter().filter(|mail| mail.packet.role() == RoleName::Proposer);
     let to: Vec<_> = progress.map(|mail| mail.to.0).collect();
-    assert_eq!(to, [4], "the proposer that it is paired with hears: {out:?}");
+    assert_eq!(to, [4], "the proposer that it is paired with hears: {later:?}");
 }
 
 /// R7, R20: how far a proposer without a learner may go is what its paired learner tells, and

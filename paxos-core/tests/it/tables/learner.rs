@@ -317,7 +317,7 @@ fn reads_wait_for_their_index_and_then_for_the_log() {
     let first = tell(&mut learner, member(2), index(1, 2));
     assert_whole("the later read asks anew", &first, &asks(2));
     let out = tell(&mut learner, member(1), told(1, entries(&[(0, "a")]), 2));
-    let says = and(and(done(0, "1:a"), progress(2)), read_reply(4, "q?1"));
+    let says = and(and(done(0, "1:a"), read_reply(4, "q?1")), progress(2));
     assert_whole("the earlier is answered when the log is there", &out, &says);
     assert_whole("the later", &tell(&mut learner, member(2), index(2, 2)), &read_reply(5, "q?1"));
     let mut learner = limited(Limits { reads_max: 1, ..Limits::default() });
