@@ -2,11 +2,15 @@
 
 mod batch;
 mod call;
+mod calls;
+mod numbered;
 mod pace;
 mod session;
 
 use self::batch::Batch;
 use self::call::{Call, Work};
+use self::calls::Calls;
+use self::numbered::Numbered;
 use self::session::{Opening, Session};
 use crate::ballot::{MemberId, NodeId};
 use crate::config::{Limits, Now};
@@ -14,7 +18,6 @@ use crate::entry::{Body, Command, CommandName, SessionId};
 use crate::message::{ClientMsg, LearnerMsg, Packet, ProposerMsg, Reply};
 use crate::rng::Rng;
 use crate::role::{NoRecord, Outgoing, Output, Role};
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -93,11 +96,9 @@ impl fmt::Display for Ticket {
 pub struct Client {
     options: ClientOptions,
     rng: Rng,
-    calls: BTreeMap<CallId, Call>,
-    /// The calls of the writes that were numbered, by number.
-    numbered: BTreeMap<(SessionId, u64), CallId>,
+    calls: Calls,
+    numbered: Numbered,
     finished: Vec<(CallId, Outcome)>,
-    next_call: u64,
     session: Session,
     /// A write waits for a number: for a session, or for room in its window.
     blocked: bool,
@@ -115,11 +116,9 @@ impl Client {
         assert!(!options.nodes.is_empty(), "a client needs a node to send to");
         let mut rng = Rng::new(options.seed);
         Client {
-            calls: BTreeMap::new(),
-            numbered: BTreeMap::new(),
+            calls: Calls::new(rng.next_u64()),
+            numbered: Numbered::default(),
             finished: Vec::new(),
-            // A node that served a former life of this client must not take a new read for an old.
-            next_call: rng.next_u64() >> 1,
             session: Session::None,
             blocked: false,
             batch: Batch::new(options.limits.part_bytes_max),
@@ -156,7 +155,7 @@ impl Client {
         if self.options.nodes.get(self.preferred) == Some(&node) {
             self.preferred = (self.preferred + 1) % self.options.nodes.len();
         }
-        for call in self.calls.values_mut().filter(|call| call.pace.target() == Some(node)) {
+        for call in self.calls.iter_mut().filter(|call| call.pace.target() == Some(node)) {
             call.pace.retry_soon(now);
         }
         if let Session::Opening(opening) = &mut self.session
@@ -170,7 +169,7 @@ impl Client {
     /// There is a connection to `node` now: what waits for it is sent. What was refused waits on.
     pub fn reachable(&mut self, now: Now, node: NodeId, out: &mut Output<NoRecord>) {
         let retry_us = self.options.retry_us;
-        self.calls.values_mut().for_each(|call| call.pace.reached(now, node, retry_us));
+        self.calls.iter_mut().for_each(|call| call.pace.reached(now, node, retry_us));
         if let Session::Opening(opening) = &mut self.session {
             opening.pace.reached(now, node, retry_us);
         }
@@ -183,7 +182,7 @@ impl Client {
         let commands = match &mail.packet {
             Packet::Proposer(ProposerMsg::Propose { commands, .. }) => &commands[..],
             Packet::Learner(LearnerMsg::Read { id, .. }) => {
-                if let Some(call) = self.calls.get_mut(&CallId(*id)) {
+                if let Some(call) = self.calls.get_mut(CallId(*id)) {
                     call.unsent(mail.to);
                 }
                 return;
@@ -193,7 +192,7 @@ impl Client {
         for command in commands {
             match (&command.body, &mut self.session) {
                 (Body::Run { session, sequence, .. }, _) => {
-                    let id = self.numbered.get(&(*session, *sequence));
+                    let id = self.numbered.get((*session, *sequence));
                     if let Some(call) = id.and_then(|id| self.calls.get_mut(id)) {
                         call.unsent(mail.to);
                     }
@@ -209,8 +208,8 @@ impl Client {
     }
 
     /// The calls that ended since this was asked last. Ask after every step.
-    pub fn finished(&mut self) -> Vec<(CallId, Outcome)> {
-        core::mem::take(&mut self.finished)
+    pub fn finished(&mut self) -> impl Iterator<Item = (CallId, Outcome)> {
+        self.finished.drain(..)
     }
 
     /// Itself.
@@ -219,27 +218,29 @@ impl Client {
     }
 
     fn call(&mut self, now: Now, work: Work, deadline: Now, out: &mut Output<NoRecord>) -> CallId {
-        let id = CallId(self.next_call);
-        self.next_call += 1;
         let (bytes, bytes_max) = (work.bytes() as u64, self.options.limits.value_bytes_max as u64);
         if bytes > bytes_max {
-            let refusal = Refusal::TooLarge { bytes, bytes_max };
-            self.finished.push((id, Outcome::NotApplied(refusal)));
-            return id;
+            return self.refuse(Refusal::TooLarge { bytes, bytes_max });
         }
-        if self.calls.len() >= self.options.limits.calls_max {
-            self.finished.push((id, Outcome::NotApplied(Refusal::TooManyCalls)));
-            return id;
+        if !self.calls.has_room(self.options.limits.calls_max) {
+            return self.refuse(Refusal::TooManyCalls);
         }
-        self.calls.insert(id, Call::new(work, deadline));
+        let id = self.calls.open(Call::new(work, deadline));
         self.session.close_if_stale(now);
         self.attempt(now, id, out);
         id
     }
 
+    /// Ends a call before it begins.
+    fn refuse(&mut self, refusal: Refusal) -> CallId {
+        let id = self.calls.never_open();
+        self.finished.push((id, Outcome::NotApplied(refusal)));
+        id
+    }
+
     /// Sends one call, if it can be sent now.
     fn attempt(&mut self, now: Now, id: CallId, out: &mut Output<NoRecord>) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
         let nodes = &self.options.nodes;
         if call.pace.timed_out() == Some(nodes[self.preferred]) {
             self.preferred = (self.preferred + 1) % nodes.len();
@@ -250,17 +251,16 @@ impl Client {
                 out.send(target, LearnerMsg::Read { id: id.0, query: query.clone() });
             }
             Work::Write { value, number } => {
-                if number.is_none() {
-                    *number = self.session.number(&self.numbered);
+                if number.is_none()
+                    && let Session::Open { rules, .. } = &self.session
+                {
+                    *number = self.numbered.give(rules.window, id);
                 }
                 let Some((session, sequence)) = *number else {
                     self.blocked = true;
                     return self.open_session(now, out);
                 };
-                self.numbered.insert((session, sequence), id);
-                // What is answered is no longer numbered: all below the lowest number is acked.
-                let first = self.numbered.range((session, 0)..).next();
-                let acked_below = first.map_or(sequence, |(&(_, lowest), _)| lowest);
+                let acked_below = self.numbered.acked_below((session, sequence));
                 let value = value.clone();
                 let body = Body::Run { session, sequence, acked_below, value };
                 let command = Command { client: self.options.me.node, learner: target, body };
@@ -296,34 +296,32 @@ impl Client {
 
     /// Sends what is due, and ends what has waited for too long.
     fn advance(&mut self, now: Now, out: &mut Output<NoRecord>) {
-        let over = self.calls.iter().filter(|(_, call)| now >= call.deadline);
-        for id in over.map(|(&id, _)| id).collect::<Vec<_>>() {
+        for id in self.calls.ids_where(|call| now >= call.deadline) {
             self.give_up(id);
         }
-        let due = self.calls.iter().filter(|(_, call)| call.pace.is_due(now));
-        for id in due.map(|(&id, _)| id).collect::<Vec<_>>() {
+        for id in self.calls.ids_where(|call| call.pace.is_due(now)) {
             self.attempt(now, id, out);
         }
     }
 
     fn give_up(&mut self, id: CallId) {
-        let outcome = self.calls.get(&id).map(Call::fate);
+        let outcome = self.calls.get(id).map(Call::fate);
         if let Some(outcome) = outcome {
             self.finish(id, outcome);
         }
     }
 
     fn finish(&mut self, id: CallId, outcome: Outcome) {
-        if let Some(call) = self.calls.remove(&id) {
+        if let Some(call) = self.calls.end(id) {
             if let Work::Write { number: Some(number), .. } = call.work {
-                self.numbered.remove(&number);
+                self.numbered.end(number);
             }
             self.finished.push((id, outcome));
         }
     }
 
     fn replied(&mut self, now: Now, session: SessionId, sequence: u64, reply: Reply) {
-        let Some(&id) = self.numbered.get(&(session, sequence)) else { return };
+        let Some(id) = self.numbered.get((session, sequence)) else { return };
         self.session.used(now, session);
         match reply {
             Reply::Applied(result) => self.finish(id, Outcome::Done(result)),
@@ -338,8 +336,8 @@ impl Client {
     /// No node takes the command, whichever it is sent to. What became of an attempt that was not
     /// refused is another matter: limits may differ.
     fn too_large(&mut self, now: Now, number: (SessionId, u64), refusal: Refusal) {
-        let Some(&id) = self.numbered.get(&number) else { return };
-        if let Some(call) = self.calls.get_mut(&id) {
+        let Some(id) = self.numbered.get(number) else { return };
+        if let Some(call) = self.calls.get_mut(id) {
             call.refused(now);
             let outcome = match call.fate() {
                 Outcome::NotApplied(_) => Outcome::NotApplied(refusal),
@@ -360,7 +358,7 @@ impl Client {
                     _ => {}
                 },
                 CommandName::Run { session, sequence } => {
-                    let id = self.numbered.get(&(session, sequence));
+                    let id = self.numbered.get((session, sequence));
                     if let Some(call) = id.and_then(|id| self.calls.get_mut(id)) {
                         call.refused(retry_at);
                     }
@@ -378,6 +376,7 @@ impl Role for Client {
         match msg {
             ClientMsg::Registered { nonce, session, rules } => {
                 if self.session.open(now, nonce, session, rules) {
+                    self.numbered.begin(session);
                     self.advance(now, out);
                 }
             }
@@ -396,14 +395,14 @@ impl Role for Client {
             }
             ClientMsg::Busy { refused, retry_after_ms } => self.busy(now, refused, retry_after_ms),
             ClientMsg::ReadReply { id, result } => {
-                if matches!(self.calls.get(&CallId(id)), Some(Call { work: Work::Read { .. }, .. }))
+                if matches!(self.calls.get(CallId(id)), Some(Call { work: Work::Read { .. }, .. }))
                 {
                     self.finish(CallId(id), Outcome::Done(result));
                 }
             }
             ClientMsg::ReadBusy { id, retry_after_ms } => {
                 let retry_at = now.plus(retry_after_ms.min(10_000) * 1000);
-                if let Some(call) = self.calls.get_mut(&CallId(id)) {
+                if let Some(call) = self.calls.get_mut(CallId(id)) {
                     call.refused(retry_at);
                 }
             }

@@ -275,7 +275,7 @@ pub struct Limits {
     pub fed_bytes_max: usize,
     /// Reads that wait at one learner or one proposer.
     pub reads_max: usize,
-    /// Calls that one client has open.
+    /// Calls that one client has open; never more than 65,535.
     pub calls_max: usize,
     /// Bytes of entries that are applied before another snapshot is written; more, where the last
     /// snapshot was larger: so no more is written to snapshots than to the log.

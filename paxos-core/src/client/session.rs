@@ -1,16 +1,14 @@
 //! A client's side of its session.
 
-use super::CallId;
 use super::pace::Pace;
 use crate::config::{Now, SessionRules};
 use crate::entry::SessionId;
-use alloc::collections::BTreeMap;
 
 #[derive(Debug)]
 pub(super) enum Session {
     None,
     Opening(Opening),
-    Open { id: SessionId, rules: SessionRules, next_sequence: u64, used_at: Now },
+    Open { id: SessionId, rules: SessionRules, used_at: Now },
 }
 
 #[derive(Debug)]
@@ -36,7 +34,7 @@ impl Session {
     ) -> bool {
         let asked = matches!(self, Session::Opening(opening) if opening.nonce == nonce);
         if asked {
-            *self = Session::Open { id, rules, next_sequence: 0, used_at: now };
+            *self = Session::Open { id, rules, used_at: now };
         }
         asked
     }
@@ -65,21 +63,5 @@ impl Session {
         {
             *used_at = now;
         }
-    }
-
-    /// The number of the next write: none without a session, or when the session's window is full.
-    pub(super) fn number(
-        &mut self,
-        open: &BTreeMap<(SessionId, u64), CallId>,
-    ) -> Option<(SessionId, u64)> {
-        let Session::Open { id, rules, next_sequence, .. } = self else { return None };
-        let first = open.range((*id, 0)..).next().filter(|((session, _), _)| session == id);
-        let acked_below = first.map_or(*next_sequence, |(&(_, lowest), _)| lowest);
-        if *next_sequence - acked_below >= rules.window {
-            return None;
-        }
-        let number = (*id, *next_sequence);
-        *next_sequence += 1;
-        Some(number)
     }
 }

@@ -209,7 +209,7 @@ impl Engine {
     }
 
     fn finish(&mut self) {
-        for (id, outcome) in self.machine.finished() {
+        for (id, outcome) in self.machine.finished().collect::<Vec<_>>() {
             let Some(call) = self.open.remove(&id) else { continue };
             let result = match outcome {
                 Outcome::Done(result) => Ok(result),
