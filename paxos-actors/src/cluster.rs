@@ -3,6 +3,7 @@
 mod logs;
 
 use self::logs::Logs;
+use crate::awake;
 use crate::ending::NodeEnd;
 use crate::log::Log;
 use crate::node::{NoState, Node, NodeBuilder, NodeError, NodeStatus};
@@ -17,11 +18,11 @@ use paxos_core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-/// Nodes that share an arbiter and post to each other's mailboxes. Nodes can be killed, restarted
+/// Nodes in one process, which post to each other's mailboxes. Nodes can be killed, restarted
 /// and cut off; dropping the cluster kills all of them.
 pub struct Cluster<S: StateMachine> {
     plan: ClusterBuilder<S>,
@@ -35,8 +36,10 @@ pub struct ClusterBuilder<S: StateMachine> {
     layout: Layout,
     timing: Timing,
     limits: Limits,
-    state: Rc<dyn Fn(NodeId) -> S>,
+    state: Arc<dyn Fn(NodeId) -> S + Send + Sync>,
     logs: Logs,
+    /// Where nodes run that do not run on the arbiter of whoever starts them.
+    arbiters: BTreeMap<NodeId, ArbiterHandle>,
 }
 
 /// What cannot be done with a cluster.
@@ -54,7 +57,7 @@ pub enum ClusterError {
     /// The node is not in the layout.
     #[error("node {0} is not part of this cluster")]
     Unknown(NodeId),
-    /// The arbiter has ended that a client was to run on.
+    /// The arbiter has ended that a node or a client was to run on.
     #[error("the arbiter has ended: start another")]
     NoArbiter,
     /// The node was killed or stopped before.
@@ -70,16 +73,20 @@ impl<S: StateMachine> Cluster<S> {
     /// node's state, with nothing applied to it; it is called at each start of the node.
     pub fn builder(
         nodes: u64,
-        state: impl Fn(NodeId) -> S + 'static,
+        state: impl Fn(NodeId) -> S + Send + Sync + 'static,
     ) -> Result<ClusterBuilder<S>, QuorumError> {
         let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         Ok(Cluster::with_layout(Layout::full(&nodes)?, state))
     }
 
     /// A cluster with this layout.
-    pub fn with_layout(layout: Layout, state: impl Fn(NodeId) -> S + 'static) -> ClusterBuilder<S> {
+    pub fn with_layout(
+        layout: Layout,
+        state: impl Fn(NodeId) -> S + Send + Sync + 'static,
+    ) -> ClusterBuilder<S> {
         let (timing, limits, logs) = (Timing::default(), Limits::default(), Logs::memory());
-        ClusterBuilder { layout, timing, limits, state: Rc::new(state), logs }
+        let (state, arbiters) = (Arc::new(state), BTreeMap::new());
+        ClusterBuilder { layout, timing, limits, state, logs, arbiters }
     }
 }
 
@@ -110,7 +117,16 @@ impl<S: StateMachine> ClusterBuilder<S> {
         self
     }
 
-    /// Starts every node on the current arbiter.
+    /// Runs this node on another arbiter: nodes on threads of their own get more done, but what
+    /// comes from another thread comes later. Without effect for a node that is not in the layout.
+    pub fn on(mut self, node: NodeId, arbiter: &ArbiterHandle) -> ClusterBuilder<S> {
+        self.arbiters.insert(node, arbiter.clone());
+        self
+    }
+
+    /// Starts every node, on the current arbiter unless another one was named for it. Where logs
+    /// are in memory, an arbiter polls for mail for up to 100 µs before its thread sleeps, as long
+    /// as mail comes that often.
     pub async fn start(self) -> Result<Cluster<S>, ClusterError> {
         let nodes = self.layout.nodes();
         let mut cluster = Cluster {
@@ -120,17 +136,39 @@ impl<S: StateMachine> ClusterBuilder<S> {
             isolated: BTreeSet::new(),
         };
         for node in nodes {
-            cluster.start_node(node)?;
+            cluster.start_node(node).await?;
         }
         cluster.connect().await;
         Ok(cluster)
     }
 }
 
+impl<S: StateMachine> ClusterBuilder<S> {
+    /// Starts a node on this arbiter, or on the current one.
+    async fn start_on<T: StateMachine>(
+        &self,
+        arbiter: Option<&ArbiterHandle>,
+        start: impl FnOnce() -> Result<Node<T>, NodeError> + Send + 'static,
+    ) -> Result<Node<T>, ClusterError> {
+        let in_memory = self.logs.are_in_memory();
+        let start = move || {
+            if in_memory {
+                awake::stay_awake();
+            }
+            start()
+        };
+        let Some(arbiter) = arbiter else { return Ok(start()?) };
+        let (started, node) = oneshot::channel();
+        // Whoever waits hears of an arbiter that has ended, since the other end is dropped.
+        arbiter.spawn_fn(move || _ = started.send(start()));
+        Ok(node.await.map_err(|_| ClusterError::NoArbiter)??)
+    }
+}
+
 impl<S: StateMachine> Cluster<S> {
     /// A new client, which is no node of the layout and calls all of them.
     pub async fn client(&mut self) -> Result<ClientHandle, ClusterError> {
-        let node = self.next_client()()?;
+        let node = self.plan.start_on(None, self.next_client()).await?;
         self.add_client(node).await
     }
 
@@ -140,11 +178,7 @@ impl<S: StateMachine> Cluster<S> {
         &mut self,
         arbiter: &ArbiterHandle,
     ) -> Result<ClientHandle, ClusterError> {
-        let (started, node) = oneshot::channel();
-        let start = self.next_client();
-        // Whoever waits hears of an arbiter that has ended, since the other end is dropped.
-        arbiter.spawn_fn(move || _ = started.send(start()));
-        let node = node.await.map_err(|_| ClusterError::NoArbiter)??;
+        let node = self.plan.start_on(Some(arbiter), self.next_client()).await?;
         self.add_client(node).await
     }
 
@@ -230,7 +264,7 @@ impl<S: StateMachine> Cluster<S> {
             }
             former.ended().await;
         }
-        self.start_node(node)?;
+        self.start_node(node).await?;
         self.connect().await;
         Ok(())
     }
@@ -256,29 +290,29 @@ impl<S: StateMachine> Cluster<S> {
         }
     }
 
-    fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
-        let plan = &self.plan;
-        let state = plan.state.clone();
-        let (me, log) = if plan.layout.acceptors.contains(&node) {
-            let (me, log) = plan.logs.open(node, &plan.limits)?;
+    async fn start_node(&mut self, node: NodeId) -> Result<(), ClusterError> {
+        let ClusterBuilder { layout, timing, limits, logs, state, arbiters } = &self.plan;
+        let (me, log) = if layout.acceptors.contains(&node) {
+            let (me, log) = logs.open(node, limits)?;
             (me, Some(log))
         } else {
             (MemberId { node, incarnation: Incarnation(node.0) }, None)
         };
-        let mut builder = NodeBuilder::new(me, plan.layout.clone())
-            .timing(plan.timing)
-            .limits(plan.limits)
-            .learner(move || state(node));
-        if let Some(log) = log {
-            builder = builder.log(log);
-        }
-        let learners = &plan.layout.learners;
-        if learners.iter().any(|feed| feed.learner == node)
-            && let Some(snapshots) = plan.logs.snapshots(node, learners.len() > 1)?
-        {
-            builder = builder.snapshots(snapshots);
-        }
-        let started = builder.start()?;
+        let learns = layout.learners.iter().any(|feed| feed.learner == node);
+        let others = layout.learners.len() > 1;
+        let snapshots = if learns { logs.snapshots(node, others)? } else { None };
+        let (layout, timing, limits, state) = (layout.clone(), *timing, *limits, state.clone());
+        let start = move || {
+            let mut builder = NodeBuilder::new(me, layout).timing(timing).limits(limits);
+            if let Some(log) = log {
+                builder = builder.log(log);
+            }
+            if let Some(snapshots) = snapshots {
+                builder = builder.snapshots(snapshots);
+            }
+            builder.learner(move || state(node)).start()
+        };
+        let started = self.plan.start_on(arbiters.get(&node), start).await?;
         self.nodes.insert(node, started);
         Ok(())
     }

@@ -108,7 +108,10 @@ impl Drop for Presence {
         if std::thread::panicking() {
             self.ending.end(NodeEnd::Panicked { role: self.role });
         }
-        self.ending.0.actors.fetch_sub(1, Ordering::SeqCst);
+        if self.ending.0.actors.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Nobody is left who could end for a reason: their thread has ended.
+            let _ = self.ending.0.end.set(NodeEnd::Stopped);
+        }
         self.ending.0.changed.notify_waiters();
     }
 }

@@ -14,13 +14,13 @@ pub struct Envelope<M> {
     /// The first message; as a rule the only one.
     pub msg: M,
     /// Messages behind it.
-    pub more: Vec<M>,
+    pub more: Box<[M]>,
 }
 
 impl<M> Envelope<M> {
     /// An envelope with one message.
     pub fn new(from: MemberId, to: NodeId, msg: M) -> Envelope<M> {
-        Envelope { from, to, msg, more: Vec::new() }
+        Envelope { from, to, msg, more: Box::default() }
     }
 
     /// The messages, in order.

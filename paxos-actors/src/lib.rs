@@ -65,6 +65,8 @@ macro_rules! planted {
     }};
 }
 
+#[cfg(feature = "actors")]
+mod awake;
 pub mod clock;
 #[cfg(feature = "actors")]
 pub mod cluster;

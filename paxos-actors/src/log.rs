@@ -15,8 +15,9 @@ pub trait Log<R: Send + 'static>: Send {
 
     /// Appends records, in this order. [`LogEvent::Durable`] tells when they are durable; one such
     /// event may speak for many appends. Where they are at once, it gives back what the event would
-    /// say: how many records are durable in all.
-    fn append(&mut self, epoch: u64, records: Vec<R>) -> Option<u64>;
+    /// say: how many records are durable in all. What it leaves in `records` is dropped: in an
+    /// epoch that is over, a log takes nothing.
+    fn append(&mut self, epoch: u64, records: &mut Vec<R>) -> Option<u64>;
 }
 
 /// What a log tells the actor that writes it.

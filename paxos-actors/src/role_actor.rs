@@ -1,6 +1,7 @@
 //! The one actor: it hosts a role, and does for it what a role cannot do.
 
 mod hosted;
+mod ticks;
 mod turn;
 
 pub use hosted::Hosted;
@@ -147,10 +148,10 @@ impl<R: Hosted> Actor for RoleActor<R> {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(self.limits.mailbox_max);
-        let ending = self.presence.ending().clone();
         ctx.spawn(EndOfTurn);
-        let ended = async move { ending.announced().await };
-        ctx.spawn(ended.into_actor(self).map(|(), _, ctx| ctx.terminate()));
+        let (actor, ending) = (ctx.address().downgrade(), self.presence.ending().clone());
+        let interval = Duration::from_micros(self.timing.tick_us());
+        actix_rt::spawn(ticks::send_ticks(actor, ending, interval));
         self.boot(ctx);
     }
 }
@@ -159,17 +160,9 @@ impl<R: Hosted> Handler<Envelope<R::Msg>> for RoleActor<R> {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<R::Msg>, _: &mut Context<Self>) {
-        let from = envelope.from;
-        for msg in envelope.messages() {
-            if !self.is_running() {
-                self.dropped.not_running += 1;
-            } else if self.is_overloaded() {
-                self.dropped.overload += 1;
-            } else {
-                let input = traced(|| format!("{from}: {msg:?}"));
-                self.step(input, |role, _, now, out| role.receive(now, from, msg, out));
-            }
-        }
+        let Envelope { from, msg, more, .. } = envelope;
+        self.take(from, msg);
+        more.into_iter().for_each(|msg| self.take(from, msg));
     }
 }
 
@@ -186,10 +179,10 @@ impl<R: Hosted> Handler<LogEvent<R::Record>> for RoleActor<R> {
             }
             LogEvent::Ready { lsn, .. } => {
                 self.gate = Gate::new(lsn);
-                self.run(ctx);
+                self.phase = Phase::Running;
             }
             LogEvent::Durable { lsn, .. } => {
-                self.turn.free.extend(self.gate.release(lsn));
+                self.gate.release(lsn, &mut self.turn.free);
                 self.stop_if_finished(ctx);
             }
             LogEvent::Failed { error, .. } => {
@@ -201,6 +194,18 @@ impl<R: Hosted> Handler<LogEvent<R::Record>> for RoleActor<R> {
 }
 
 impl<R: Hosted> RoleActor<R> {
+    /// Takes one message, or refuses it.
+    fn take(&mut self, from: MemberId, msg: R::Msg) {
+        if !self.is_running() {
+            self.dropped.not_running += 1;
+        } else if self.is_overloaded() {
+            self.dropped.overload += 1;
+        } else {
+            let input = traced(|| format!("{from}: {msg:?}"));
+            self.step(input, |role, _, now, out| role.receive(now, from, msg, out));
+        }
+    }
+
     /// Begins an epoch: the role has what the log holds, and nothing else.
     fn boot(&mut self, ctx: &mut Context<Self>) {
         self.epoch += 1;
@@ -212,7 +217,7 @@ impl<R: Hosted> RoleActor<R> {
                 R::before_open(log, ctx.address());
                 log.open(self.epoch, ctx.address().recipient());
             }
-            None => self.run(ctx),
+            None => self.phase = Phase::Running,
         }
     }
 
@@ -225,24 +230,6 @@ impl<R: Hosted> RoleActor<R> {
             self.desk = R::Desk::default();
             self.boot(ctx);
         }
-    }
-
-    fn run(&mut self, ctx: &mut Context<Self>) {
-        self.phase = Phase::Running;
-        self.arm(ctx);
-    }
-
-    /// One tick later, ticks and arms again. Ticks missed while the process stood still are not
-    /// made up for: a burst of them would forge an election timeout.
-    fn arm(&self, ctx: &mut Context<Self>) {
-        let epoch = self.epoch;
-        ctx.run_later(Duration::from_micros(self.timing.tick_us()), move |actor, ctx| {
-            if actor.epoch == epoch && actor.is_running() {
-                actor.step(traced(|| "tick".into()), |role, _, now, out| role.tick(now, out));
-                actor.flush();
-                actor.arm(ctx);
-            }
-        });
     }
 
     /// Steps no more, lets the log finish, and stops. `done` is dropped with the actor.
@@ -287,7 +274,7 @@ impl<R: Hosted> RoleActor<R> {
         backlog.max(held as u64) > self.limits.log_backlog_max
     }
 
-    /// A mailbox is drained before the future that ends this actor is looked at.
+    /// The tick that ends this actor stands in its mailbox behind what came before it.
     fn has_ended(&self) -> bool {
         self.presence.ending().reason().is_some()
     }

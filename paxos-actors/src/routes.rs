@@ -7,7 +7,6 @@ use paxos_core::{
     AcceptorMsg, ClientMsg, Kind, LearnerMsg, MemberId, NodeId, Outgoing, Packet, ProposerMsg,
 };
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,16 +98,19 @@ impl Routes {
 
     /// Sends one message on its way, or loses it.
     pub fn post(&self, from: MemberId, mail: Outgoing) -> Posted {
-        self.post_run(from, mail, &mut std::iter::empty().peekable())
+        self.post_run(from, mail, std::iter::empty())
     }
 
-    /// Sends messages on their way, or loses them. Those in a row that are of one kind, and for one
-    /// node, share an envelope.
-    pub fn post_all(&self, from: MemberId, mail: impl IntoIterator<Item = Outgoing>) {
-        let mut mail = mail.into_iter().peekable();
+    /// Sends messages on their way, or loses them; the room that they took stays. Those in a row
+    /// that are of one kind, and for one node, share an envelope.
+    pub fn post_all(&self, from: MemberId, mail: &mut Vec<Outgoing>) {
+        let mut mail = mail.drain(..);
         while let Some(first) = mail.next() {
+            let (to, kind) = (first.to, first.packet.kind());
+            let rest = mail.as_slice().iter().take(ENVELOPE_MAX - 1);
+            let run = rest.take_while(|next| next.to == to && next.packet.kind() == kind).count();
             // What is lost is counted, and Paxos survives it.
-            let _ = self.post_run(from, first, &mut mail);
+            let _ = self.post_run(from, first, mail.by_ref().take(run));
         }
     }
 
@@ -116,25 +118,22 @@ impl Routes {
         &self,
         from: MemberId,
         first: Outgoing,
-        rest: &mut Peekable<impl Iterator<Item = Outgoing>>,
+        rest: impl ExactSizeIterator<Item = Outgoing>,
     ) -> Posted {
         let Outgoing { to, packet } = first;
-        let kind = packet.kind();
-        let run = std::iter::from_fn(|| {
-            rest.next_if(|next| next.to == to && next.packet.kind() == kind).map(|next| next.packet)
-        });
-        let run = run.take(ENVELOPE_MAX - 1);
+        let (kind, count) = (packet.kind(), 1 + rest.len());
         macro_rules! deliver {
             ($table:ident, $role:path, $msg:ident) => {{
-                let more = run.filter_map(|packet| match packet {
+                // With exact room, the box is not made anew.
+                let mut more = Vec::with_capacity(rest.len());
+                more.extend(rest.filter_map(|next| match next.packet {
                     $role(msg) => Some(msg),
                     _ => None,
-                });
-                let envelope = Envelope { from, to, msg: $msg, more: more.collect() };
-                (1 + envelope.more.len(), deliver(&self.$table, envelope))
+                }));
+                deliver(&self.$table, Envelope { from, to, msg: $msg, more: more.into() })
             }};
         }
-        let (count, posted) = match packet {
+        let posted = match packet {
             Packet::Acceptor(msg) => deliver!(acceptors, Packet::Acceptor, msg),
             Packet::Proposer(msg) => deliver!(proposers, Packet::Proposer, msg),
             Packet::Learner(msg) => deliver!(learners, Packet::Learner, msg),

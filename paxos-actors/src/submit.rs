@@ -5,8 +5,10 @@ use crate::role_actor::{ClientActor, Hosted, traced};
 use actix::dev::{MessageResponse, OneshotSender};
 use actix::prelude::*;
 use bytes::Bytes;
+use paxos_core::rng::mix;
 use paxos_core::{CallId, Client, NoRecord, Now, Outcome, Output, RoleName};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -97,7 +99,25 @@ enum Submit {
 
 /// Who waits for which call.
 #[derive(Debug, Default)]
-pub struct Waiting(BTreeMap<CallId, Caller>);
+pub struct Waiting(HashMap<CallId, Caller, BuildHasherDefault<CallHasher>>);
+
+/// Spreads ids, which nobody else can choose.
+#[derive(Debug, Default)]
+struct CallHasher(u64);
+
+impl Hasher for CallHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = mix(self.0 ^ id);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Hosted for Client {
     const NAME: RoleName = RoleName::Client;

@@ -171,9 +171,9 @@ impl Log<Record> for Wal {
         self.request(Request::Open { epoch, events });
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<Record>) -> Option<u64> {
+    fn append(&mut self, epoch: u64, records: &mut Vec<Record>) -> Option<u64> {
         if !records.is_empty() {
-            self.request(Request::Append { epoch, records });
+            self.request(Request::Append { epoch, records: std::mem::take(records) });
         }
         None
     }

@@ -327,7 +327,7 @@ impl Acceptor {
     /// If the record contradicts what came before it.
     fn apply(&mut self, record: &Record) {
         match record {
-            Record::Roster(roster) => self.formation.replay_roster(roster.clone()),
+            Record::Roster(roster) => self.formation.replay_roster(Configuration::clone(roster)),
             Record::Formed => self.formation.replay_formed(),
             Record::Promised(ballot) => {
                 assert!(*ballot > self.promised, "a promise never falls (invariant 2)");

@@ -4,6 +4,7 @@ use crate::message::{Packet, ProposerMsg};
 use crate::role::{Outgoing, Output};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::mem;
 
 /// Mail that waits for records, by log sequence number (lsn: how many records were appended in
 /// all, over every epoch of the log).
@@ -21,12 +22,30 @@ impl Gate {
         Gate { appended: lsn, durable: lsn, held: VecDeque::new(), held_count: 0 }
     }
 
-    /// Takes the output of a step, or of a turn. Gives back the batch to append, and the mail that
-    /// may go: the feed, and the rest if nothing that came before is still on its way to the disk.
-    pub fn submit<R>(&mut self, output: Output<R>) -> (Vec<R>, Vec<Outgoing>) {
+    /// Takes the output of a step, or of a turn, and leaves it empty. The records go to `append`,
+    /// which gives back how many are durable in all, if it knows that at once. What may leave goes
+    /// to `free`: the mail, if nothing that came before is still on its way to the disk, and the
+    /// feed.
+    ///
+    /// # Panics
+    /// If the log claims more than was appended.
+    #[inline]
+    pub fn submit<R>(
+        &mut self,
+        output: &mut Output<R>,
+        append: impl FnOnce(&mut Vec<R>) -> Option<u64>,
+        free: &mut Vec<Outgoing>,
+    ) {
         let Output { records, mail, feed } = output;
-        self.appended += records.len() as u64;
-        let mut free = feed;
+        if !records.is_empty() {
+            self.appended += records.len() as u64;
+            let durable = append(records);
+            // What the log did not take is not for the next turn.
+            records.clear();
+            if let Some(lsn) = durable {
+                self.release(lsn, free);
+            }
+        }
         if planted!(VoteToldBeforeDurable) {
             let is_vote =
                 |packet: &Packet| matches!(packet, Packet::Proposer(ProposerMsg::Accepted { .. }));
@@ -34,34 +53,31 @@ impl Gate {
             free.extend(votes.cloned());
         }
         if self.appended == self.durable || planted!(ToldBeforeDurable) {
-            // As a rule there is no feed where there is mail, and nothing is moved.
-            match free.is_empty() {
-                true => free = mail,
-                false => free.extend(mail),
-            }
+            free.append(mail);
         } else if !mail.is_empty() {
             self.held_count += mail.len();
             match self.held.back_mut() {
-                Some((lsn, held)) if *lsn == self.appended => held.extend(mail),
-                _ => self.held.push_back((self.appended, mail)),
+                Some((lsn, held)) if *lsn == self.appended => held.append(mail),
+                _ => self.held.push_back((self.appended, mem::take(mail))),
             }
         }
-        (records, free)
+        free.append(feed);
     }
 
-    /// Everything up to `lsn` is durable. Gives back the mail that waited for it.
+    /// Everything up to `lsn` is durable. The mail that waited for it goes to `free`.
     ///
     /// # Panics
     /// If the log claims more than was appended.
-    pub fn release(&mut self, lsn: u64) -> Vec<Outgoing> {
+    pub fn release(&mut self, lsn: u64, free: &mut Vec<Outgoing>) {
         assert!(lsn <= self.appended, "log claims lsn {lsn}, appended {}", self.appended);
         self.durable = self.durable.max(lsn);
-        let mut free = Vec::new();
-        while self.held.front().is_some_and(|(at, _)| *at <= self.durable) {
-            free.extend(self.held.pop_front().into_iter().flat_map(|(_, mail)| mail));
+        while let Some((at, mail)) = self.held.front_mut()
+            && *at <= self.durable
+        {
+            self.held_count -= mail.len();
+            free.append(mail);
+            self.held.pop_front();
         }
-        self.held_count -= free.len();
-        free
     }
 
     /// The lsn of the last record appended.

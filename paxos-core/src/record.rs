@@ -4,13 +4,15 @@ use crate::ballot::Ballot;
 use crate::config::Configuration;
 use crate::entry::{Entry, Vote};
 use crate::slot::{Slot, SlotRange};
+use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 /// One change of an acceptor's durable state, in the order of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// The first configuration. Stored once; a member never stores another (rule R23).
-    Roster(Configuration),
+    /// The first configuration. Stored once; a member never stores another (rule R23). In a box,
+    /// since it is rare, and would make every record as large.
+    Roster(Box<Configuration>),
     /// All first members have stored the roster.
     Formed,
     /// Promised: nothing below this ballot is voted for any more.

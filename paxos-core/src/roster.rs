@@ -5,6 +5,7 @@ use crate::config::{ClusterId, Configuration};
 use crate::layout::Layout;
 use crate::message::AcceptorMsg;
 use crate::record::Record;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -44,7 +45,10 @@ impl Formation {
             Stage::Meeting if self.layout.acceptors.contains(&from.node) => {
                 self.known.insert(from.node, from.incarnation);
                 self.known.insert(self.me.node, self.me.incarnation);
-                self.layout.roster(|node| self.known.get(&node).copied()).map(Record::Roster)
+                self.layout
+                    .roster(|node| self.known.get(&node).copied())
+                    .map(Box::new)
+                    .map(Record::Roster)
             }
             Stage::Stored { roster, said }
                 if roster.bit(from) != 0 && stored == Some(roster.cluster_id()) =>

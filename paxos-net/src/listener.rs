@@ -245,7 +245,7 @@ fn post(
             },
         }
     };
-    routes.post_all(peer.member, mail);
+    routes.post_all(peer.member, &mut mail);
     shared.counters.add(Count::FramesIn, count);
     shared.counters.add(Count::FramesRepeated, frames.repeated() - repeated);
     result

@@ -57,7 +57,7 @@ impl Node {
         let roster = layout.roster(|node| Some(member(node.0).incarnation)).expect("all known");
         let mut own = Vec::new();
         if is_formed {
-            acceptor.replay(Record::Roster(roster.clone()));
+            acceptor.replay(Record::Roster(Box::new(roster.clone())));
             acceptor.replay(Record::Formed);
             own.push(ProposerMsg::Roster(Box::new(roster.clone())).into());
             own.push(LearnerMsg::Roster(Box::new(roster)).into());

@@ -33,6 +33,11 @@ impl Logs {
         Logs::Memory(RefCell::default())
     }
 
+    /// Whether nothing waits for a disk.
+    pub(super) fn are_in_memory(&self) -> bool {
+        matches!(self, Logs::Memory(_))
+    }
+
     /// The log of a node, and which member it makes of the node.
     pub(super) fn open(
         &self,

@@ -1,6 +1,7 @@
 //! Messages that wait together are taken in one turn.
 
 use super::{Hosted, RoleActor};
+use crate::awake;
 use crate::clock;
 use crate::log::Log;
 use actix::prelude::*;
@@ -10,14 +11,15 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use tracing::{Level, enabled, trace};
 
-/// A turn ends when its steps have asked for so many records and messages, though more may wait:
-/// from another thread, mail can come as fast as it is taken.
-const ASKED_MAX: usize = 1024;
+/// A turn ends after so many steps, or when they have asked for so many records and messages,
+/// though more mail may wait: from another thread, it can come as fast as it is taken.
+const TURN_MAX: usize = 1024;
 
 /// What has happened since the last flush.
 pub(super) struct Turn<T> {
     /// When it began, for all of its steps; none where there was no step yet.
     pub(super) now: Option<Now>,
+    steps: usize,
     /// What came in, if turns are traced.
     inputs: Vec<String>,
     /// What its steps have asked for.
@@ -28,7 +30,7 @@ pub(super) struct Turn<T> {
 
 impl<T> Default for Turn<T> {
     fn default() -> Turn<T> {
-        Turn { now: None, inputs: Vec::new(), out: Output::new(), free: Vec::new() }
+        Turn { now: None, steps: 0, inputs: Vec::new(), out: Output::new(), free: Vec::new() }
     }
 }
 
@@ -43,7 +45,8 @@ impl<R: Hosted> RoleActor<R> {
         let now = *self.turn.now.get_or_insert_with(clock::now);
         let result = run(&mut self.role, &mut self.desk, now, &mut self.turn.out);
         let Output { records, mail, feed } = &self.turn.out;
-        if records.len() + mail.len() + feed.len() >= ASKED_MAX {
+        self.turn.steps += 1;
+        if self.turn.steps.max(records.len() + mail.len() + feed.len()) >= TURN_MAX {
             self.flush();
         }
         result
@@ -52,6 +55,8 @@ impl<R: Hosted> RoleActor<R> {
     /// Ends the turn: does what its steps have asked for. All turns are traced here.
     pub(crate) fn flush(&mut self) {
         if let Some(now) = self.turn.now.take() {
+            awake::turned();
+            self.turn.steps = 0;
             self.role.flush(now, &mut self.turn.out);
             if !self.turn.inputs.is_empty() {
                 let (inputs, output) = (mem::take(&mut self.turn.inputs), &self.turn.out);
@@ -69,24 +74,19 @@ impl<R: Hosted> RoleActor<R> {
         }
         if !self.turn.free.is_empty() {
             // What is lost is counted there, and Paxos survives it.
-            self.routes.post_all(self.me, mem::take(&mut self.turn.free));
+            self.routes.post_all(self.me, &mut self.turn.free);
         }
     }
 
     fn settle(&mut self) {
-        let (records, free) = self.gate.submit(mem::take(&mut self.turn.out));
-        match self.turn.free.is_empty() {
-            true => self.turn.free = free,
-            false => self.turn.free.extend(free),
-        }
-        let durable = match &mut self.log {
-            Some(_) if records.is_empty() => None,
-            Some(log) => log.append(self.epoch, records),
-            None => Some(self.gate.appended()),
+        let (log, epoch) = (&mut self.log, self.epoch);
+        let lsn = self.gate.appended() + self.turn.out.records.len() as u64;
+        let append = |records: &mut Vec<R::Record>| match log {
+            Some(log) => log.append(epoch, records),
+            // Without a log, no mail waits.
+            None => Some(lsn),
         };
-        if let Some(lsn) = durable {
-            self.turn.free.extend(self.gate.release(lsn));
-        }
+        self.gate.submit(&mut self.turn.out, append, &mut self.turn.free);
     }
 }
 

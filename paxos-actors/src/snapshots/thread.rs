@@ -98,7 +98,7 @@ impl Log<SnapshotPiece> for DiskSnapshots {
     }
 
     /// A learner has no records: what it keeps changes by tasks.
-    fn append(&mut self, _: u64, _: Vec<SnapshotPiece>) -> Option<u64> {
+    fn append(&mut self, _: u64, _: &mut Vec<SnapshotPiece>) -> Option<u64> {
         None
     }
 }

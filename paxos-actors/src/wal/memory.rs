@@ -38,9 +38,9 @@ impl MemoryLog {
 }
 
 impl Held {
-    fn append(&mut self, records: Vec<Record>) {
+    fn append(&mut self, records: &mut Vec<Record>) {
         let mut trims = false;
-        for record in records {
+        for record in records.drain(..) {
             trims |= matches!(record, Record::Trimmed { .. });
             self.all.apply(&record);
             self.records.push_back(record);
@@ -75,7 +75,7 @@ impl Log<Record> for MemoryLog {
         self.epoch = Some(epoch);
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<Record>) -> Option<u64> {
+    fn append(&mut self, epoch: u64, records: &mut Vec<Record>) -> Option<u64> {
         self.epoch.filter(|current| *current == epoch)?;
         let mut held = self.held();
         held.append(records);

@@ -7,7 +7,7 @@ use paxos_core::{Ballot, ClusterId, Configuration, Record, Slot, SlotRange};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// The roster that was stored.
-    pub roster: Option<Configuration>,
+    pub roster: Option<Box<Configuration>>,
     /// Whether all first members have stored it.
     pub formed: bool,
     /// The highest ballot promised or voted in.
@@ -27,7 +27,7 @@ pub(crate) struct State {
 impl State {
     /// The cluster, as far as it is known: 0 before the roster is stored.
     pub fn cluster(&self) -> ClusterId {
-        self.roster.as_ref().map_or(ClusterId(0), Configuration::cluster_id)
+        self.roster.as_ref().map_or(ClusterId(0), |roster| roster.cluster_id())
     }
 
     /// Takes the next record.

@@ -1,6 +1,7 @@
 //! Whole clusters in one process: actors, routes, clients.
 
 use crate::support::*;
+use actix_rt::Arbiter;
 use paxos_actors::Log;
 use paxos_actors::cluster::{Cluster, ClusterBuilder, ClusterError};
 use paxos_actors::ending::NodeEnd;
@@ -11,7 +12,10 @@ use paxos_core::{
     SessionRules, Slot, StanceName, Timing,
 };
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 pub fn builder(nodes: u64) -> ClusterBuilder<Tally> {
@@ -110,6 +114,50 @@ async fn several_clients_share_a_cluster() {
     tokio::join!(write_all(&one, keys("one", 50)), write_all(&two, keys("two", 50)));
     assert_eq!(one.read("two49").await, Ok(Outcome::Done("1".into())));
     agreement(&cluster, 100).await;
+}
+
+/// Nodes 2 and 3 share a thread, a client has its own; node 2 comes back to where it was.
+#[actix::test]
+async fn nodes_and_clients_run_on_the_arbiters_that_were_named_for_them() {
+    let made = Arc::new(Mutex::new(Vec::new()));
+    let (others, callers) = (Arbiter::new(), Arbiter::new());
+    let makes = made.clone();
+    let builder = Cluster::builder(3, move |node| {
+        makes.lock().expect("no panic").push((node.0, thread::current().id()));
+        Tally::default()
+    });
+    let builder = builder.expect("sound").timing(Timing::new(10, 100).expect("sound"));
+    let builder = builder.on(NodeId(2), &others.handle()).on(NodeId(3), &others.handle());
+    let mut cluster = builder.start().await.expect("can start");
+    let client = cluster.client_on(&callers.handle()).await.expect("can start");
+    write_all(&client, keys("a", 100)).await;
+    cluster.kill(NodeId(2)).await.expect("runs");
+    write_all(&client, keys("b", 100)).await;
+    cluster.restart(NodeId(2)).await.expect("can start");
+    agreement(&cluster, 200).await;
+    let threads = |of: &[u64]| -> BTreeSet<String> {
+        let made = made.lock().expect("no panic");
+        let of = made.iter().filter(|(node, _)| of.contains(node));
+        of.map(|(_, thread)| format!("{thread:?}")).collect()
+    };
+    let (first, rest) = (threads(&[1]), threads(&[2, 3]));
+    assert_eq!((first.len(), rest.len()), (1, 1));
+    assert!(first.is_disjoint(&rest));
+    others.stop();
+    others.join().expect("no panic");
+    assert!(matches!(cluster.restart(NodeId(2)).await, Err(ClusterError::NoArbiter)));
+}
+
+#[actix::test]
+async fn an_arbiter_that_has_ended_is_told() {
+    let ended = Arbiter::new();
+    let handle = ended.handle();
+    ended.stop();
+    ended.join().expect("no panic");
+    let started = builder(3).on(NodeId(2), &handle).start().await;
+    assert!(matches!(started, Err(ClusterError::NoArbiter)));
+    let mut cluster = start(1).await;
+    assert!(matches!(cluster.client_on(&handle).await, Err(ClusterError::NoArbiter)));
 }
 
 #[actix::test]

@@ -127,10 +127,10 @@ impl Log<u64> for Side {
         hand.events = Some(events);
     }
 
-    fn append(&mut self, epoch: u64, records: Vec<u64>) -> Option<u64> {
+    fn append(&mut self, epoch: u64, records: &mut Vec<u64>) -> Option<u64> {
         let mut hand = self.0.lock();
         assert_eq!(epoch, hand.epoch);
-        hand.appended.extend(records);
+        hand.appended.append(records);
         hand.appends += 1;
         None
     }

@@ -25,7 +25,7 @@ fn records() -> Vec<Record> {
     let [promised, chosen] = promise_and_chosen();
     let learned = Record::Learned { slot: Slot(300), entry: Entry::noop(70_000) };
     let trimmed = Record::Trimmed { below: Slot(128), log_time_ms: 7 };
-    let roster = Record::Roster(roster(5));
+    let roster = Record::Roster(Box::new(roster(5)));
     vec![roster, Record::Formed, promised, voted(8, 3), chosen, learned, trimmed]
 }
 
@@ -95,7 +95,7 @@ fn golden_files() {
 fn header_with_a_roster() -> Vec<u8> {
     let disk = MemoryDisk::new();
     let (_, mut segments) = open(&disk).expect("a new log");
-    segments.append(&[Record::Roster(roster(5)), Record::Formed]).expect("append");
+    segments.append(&[Record::Roster(Box::new(roster(5))), Record::Formed]).expect("append");
     segments.append(&[crate::wal_support::trimmed(3)]).expect("append");
     for slot in 3..40 {
         segments.append(&[voted(slot, 100)]).expect("append");

@@ -176,7 +176,9 @@ fn a_segment_of_another_member_is_refused() {
 #[test]
 fn a_segment_of_another_cluster_is_refused() {
     let log = |incarnation| {
-        disk_with(&[vec![Record::Roster(roster(incarnation))], votes(0..20, 700)].concat())
+        disk_with(
+            &[vec![Record::Roster(Box::new(roster(incarnation)))], votes(0..20, 700)].concat(),
+        )
     };
     let (disk, other) = (log(1), log(2));
     disk.put(SECOND, other.contents(SECOND).expect("a segment"));
@@ -203,7 +205,7 @@ fn a_frame_in_another_place_is_none() {
 fn segments_below_trimmed_are_recycled_and_their_frames_stay_dead() {
     let disk = MemoryDisk::new();
     let (_, mut segments) = open(&disk).expect("a new log");
-    let stored = Record::Roster(roster(1));
+    let stored = Record::Roster(Box::new(roster(1)));
     write_each(&mut segments, &[stored.clone(), Record::Formed, Record::Promised(ballot(5))]);
     write_each(&mut segments, &votes(0..12, 700));
     let trimmed = trimmed(11);

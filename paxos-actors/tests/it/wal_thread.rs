@@ -176,12 +176,12 @@ async fn epochs_replay_what_was_written_and_drop_what_is_stale() {
     let mut log = Wal::open(disk.mount(), large()).expect("a new log");
     assert!(log.identity().is_new);
     assert_eq!(events.open(&mut log, 1).await, (vec![], 0));
-    log.append(1, vec![voted(0, 10), voted(1, 10)]);
+    log.append(1, &mut vec![voted(0, 10), voted(1, 10)]);
     assert_eq!(events.durable(2).await, 1);
     assert_eq!(events.open(&mut log, 2).await, (vec![voted(0, 10), voted(1, 10)], 2));
-    log.append(1, vec![voted(8, 10)]);
-    log.append(2, vec![]);
-    log.append(2, vec![voted(2, 10)]);
+    log.append(1, &mut vec![voted(8, 10)]);
+    log.append(2, &mut vec![]);
+    log.append(2, &mut vec![voted(2, 10)]);
     assert_eq!(events.durable(3).await, 2);
     assert_eq!(log.counters().read().records, 3);
     log.close();
@@ -199,10 +199,10 @@ async fn what_queues_behind_a_sync_is_written_and_synced_at_once() {
     let mut events = Events::new();
     let (mut log, knocks, leave) = slow_log(&disk, 4096, &mut events).await;
     let before = log.counters().read();
-    log.append(1, vec![voted(0, 10)]);
+    log.append(1, &mut vec![voted(0, 10)]);
     knocks.recv_timeout(PATIENCE).expect("the first sync");
     for slot in 1..1000 {
-        log.append(1, vec![voted(slot, 10)]);
+        log.append(1, &mut vec![voted(slot, 10)]);
     }
     leave.send_timeout((), PATIENCE).expect("the first sync");
     knocks.recv_timeout(PATIENCE).expect("the second sync");
@@ -219,7 +219,7 @@ async fn nothing_is_called_durable_before_its_sync() {
     let disk = MemoryDisk::new();
     let mut events = Events::new();
     let (mut log, knocks, leave) = slow_log(&disk, 4096, &mut events).await;
-    log.append(1, vec![voted(0, 10)]);
+    log.append(1, &mut vec![voted(0, 10)]);
     knocks.recv_timeout(PATIENCE).expect("the sync");
     // The power fails while the sync is under way.
     disk.crash(None);
@@ -235,20 +235,20 @@ async fn the_first_failure_is_the_last_word() {
         let mut events = Events::new();
         let mut log = Wal::open(disk.mount(), large()).expect("a new log");
         events.open(&mut log, 1).await;
-        log.append(1, vec![voted(0, 10)]);
+        log.append(1, &mut vec![voted(0, 10)]);
         events.durable(1).await;
         disk.fail_syncs(sync);
         disk.fail_writes(!sync);
-        log.append(1, vec![voted(1, 10)]);
+        log.append(1, &mut vec![voted(1, 10)]);
         let text = events.failure().await;
         assert!(text.contains("0000000000000001.wal"), "{text}");
         disk.fail_syncs(false);
         disk.fail_writes(false);
         let operations = disk.operations();
-        log.append(1, vec![voted(2, 10)]);
+        log.append(1, &mut vec![voted(2, 10)]);
         log.open(2, events.listener.clone().recipient());
         assert_eq!(events.failure().await, text, "a new epoch hears the same");
-        log.append(2, vec![voted(3, 10)]);
+        log.append(2, &mut vec![voted(3, 10)]);
         log.close();
         assert_eq!(disk.operations(), operations, "nothing was tried again");
     }
@@ -260,7 +260,7 @@ async fn damage_is_told_when_the_log_is_opened() {
     let mut events = Events::new();
     let mut log = Wal::open(disk.mount(), options()).expect("a new log");
     events.open(&mut log, 1).await;
-    log.append(1, (0..20).map(|slot| voted(slot, 700)).collect());
+    log.append(1, &mut (0..20).map(|slot| voted(slot, 700)).collect());
     events.durable(20).await;
     log.close();
     crate::wal_support::flip(&disk, "0000000000000002.wal", 1000, 1);
@@ -278,7 +278,7 @@ async fn an_orderly_close_makes_everything_durable() {
     events.open(&mut log, 1).await;
     let records: Vec<_> = (0..200).map(|slot| voted(slot, 300)).collect();
     for record in &records {
-        log.append(1, vec![record.clone()]);
+        log.append(1, &mut vec![record.clone()]);
     }
     log.close();
     disk.crash(None);
@@ -290,14 +290,14 @@ async fn a_full_queue_fails_the_node_instead_of_leaving_a_hole() {
     let disk = MemoryDisk::new();
     let mut events = Events::new();
     let (mut log, knocks, leave) = slow_log(&disk, 2, &mut events).await;
-    log.append(1, vec![voted(0, 10)]);
+    log.append(1, &mut vec![voted(0, 10)]);
     knocks.recv_timeout(PATIENCE).expect("the sync");
     for slot in 1..4 {
-        log.append(1, vec![voted(slot, 10)]);
+        log.append(1, &mut vec![voted(slot, 10)]);
     }
     assert!(events.failure().await.contains("queue is full at 2 requests"));
     drop((knocks, leave));
-    log.append(1, vec![voted(9, 10)]);
+    log.append(1, &mut vec![voted(9, 10)]);
     log.close();
     let found = read_back(&disk).expect("a sound log").0;
     assert_eq!(found, [voted(0, 10), voted(1, 10), voted(2, 10)]);
@@ -309,7 +309,7 @@ async fn a_log_can_be_dropped_while_it_replays_to_an_actor_of_the_same_thread() 
     let mut events = Events::new();
     let mut log = Wal::open(disk.mount(), large()).expect("a new log");
     events.open(&mut log, 1).await;
-    log.append(1, (0..8).map(|slot| voted(slot, 900 << 10)).collect());
+    log.append(1, &mut (0..8).map(|slot| voted(slot, 900 << 10)).collect());
     events.durable(8).await;
     log.open(2, events.listener.clone().recipient());
     drop(log);
@@ -322,9 +322,9 @@ async fn a_log_in_memory_is_durable_at_once_and_outlives_its_handles() {
     let mut events = Events::new();
     let mut log = MemoryLog::new();
     assert_eq!(events.open(&mut log, 1).await, (vec![], 0));
-    assert_eq!(log.append(1, vec![voted(0, 10), voted(1, 10)]), Some(2));
+    assert_eq!(log.append(1, &mut vec![voted(0, 10), voted(1, 10)]), Some(2));
     let mut again = log.clone();
     assert_eq!(events.open(&mut again, 2).await, (vec![voted(0, 10), voted(1, 10)], 2));
-    assert_eq!(again.append(1, vec![voted(5, 10)]), None, "its epoch is over");
-    assert_eq!(again.append(2, vec![voted(2, 10)]), Some(3));
+    assert_eq!(again.append(1, &mut vec![voted(5, 10)]), None, "its epoch is over");
+    assert_eq!(again.append(2, &mut vec![voted(2, 10)]), Some(3));
 }

@@ -201,7 +201,7 @@ async fn an_acceptor_with_a_log_in_memory_is_the_same_though_trimmed_records_are
             (written, kept) = (written + lsn, kept + records.len());
             for records in life {
                 lsn += records.len();
-                log.append(epoch, records.clone());
+                log.append(epoch, &mut records.clone());
             }
         }
     }

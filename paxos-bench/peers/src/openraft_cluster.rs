@@ -9,7 +9,7 @@ use crate::closed_loop::{self, Measured, Span};
 use anyhow::Context;
 use bytes::Bytes;
 use openraft::{Config, Raft, SnapshotPolicy};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -20,12 +20,12 @@ const NODES: u64 = 3;
 const HISTOGRAMS: usize = 8;
 
 openraft::declare_raft_types!(
-    /// A write of a value to a key; nothing is answered. A snapshot is a copy of the map.
+    /// A write of a value to a key; nothing is answered. A snapshot is a copy of the table.
     pub Types:
         D = Put,
         R = (),
         Node = openraft::EmptyNode,
-        SnapshotData = HashMap<u64, Bytes>,
+        SnapshotData = Vec<Bytes>,
 );
 
 /// A write. The value is shared by all that keep it.

@@ -31,9 +31,12 @@ enum What {
         #[arg(long, default_value_t = 64,
             value_parser = clap::value_parser!(u32).range(1..=100_000))]
         clients: u32,
-        /// Where clients run: on the arbiter of the nodes, or on a thread of their own.
+        /// Where clients run: on the arbiter of the leader, or on a thread of their own.
         #[arg(long, value_enum, default_value_t = ClientsOn::Same)]
         clients_on: ClientsOn,
+        /// Threads that the nodes run on; with two, the first node has one of them.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+        threads: u8,
         #[command(flatten)]
         shape: Shape,
     },
@@ -78,13 +81,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let (payload, time) = (shape.payload as usize, shape.time()?);
             shape.print(&bare_core::run(&bare_core::Plan { every, payload, time }))?;
         }
-        What::Actors { clients, clients_on, shape } => {
+        What::Actors { clients, clients_on, threads, shape } => {
             let plan = actors::Plan {
                 clients: *clients as usize,
                 clients_on: match clients_on {
                     ClientsOn::Same => actors::ClientsOn::Same,
                     ClientsOn::Own => actors::ClientsOn::Own,
                 },
+                threads: (*threads).into(),
                 payload: shape.payload as usize,
                 warm_up: Duration::from_secs(1),
                 time: shape.time()?,

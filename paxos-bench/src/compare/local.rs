@@ -2,7 +2,7 @@
 
 use super::CompareError;
 use super::figure::{Figure, Sample};
-use super::row::{PeerName, Work};
+use super::row::{PeerName, Threads, Work};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,7 @@ struct Line {
 
 /// Runs the work on this store's crates, by this program.
 pub(super) fn ours(this: &Path, work: &Work, time: Duration) -> Result<Sample, CompareError> {
-    let (what, options) = arguments(work);
+    let (what, options) = arguments(work, |threads| threads.ours);
     let mut command = Command::new(this);
     command.args(["local", what, "--json"]).args(options);
     run("paxos-bench local", command, time)
@@ -34,17 +34,21 @@ pub(super) fn theirs(
     time: Duration,
 ) -> Result<Sample, CompareError> {
     let mut command = Command::new(paxos_peers);
-    command.arg(peer.name()).args(arguments(work).1);
+    command.arg(peer.name()).args(arguments(work, |threads| threads.theirs).1);
     run(peer.name(), command, time)
 }
 
 /// What is run, as this program names it, and the options that all of these programs know.
-fn arguments(work: &Work) -> (&'static str, Vec<String>) {
+fn arguments(work: &Work, of: impl Fn(Threads) -> u8) -> (&'static str, Vec<String>) {
     match *work {
         Work::Core { every } => ("core", vec![format!("--every={every}")]),
-        Work::Actors { clients, own_thread } => {
+        Work::Actors { clients, own_thread, threads } => {
             let clients_on = if own_thread { "own" } else { "same" };
-            let options = [format!("--clients={clients}"), format!("--clients-on={clients_on}")];
+            let options = [
+                format!("--clients={clients}"),
+                format!("--clients-on={clients_on}"),
+                format!("--threads={}", of(threads)),
+            ];
             ("actors", options.to_vec())
         }
         // No row asks this of servers' work: what is run then says that it lacks its options.

@@ -77,6 +77,8 @@ pub enum Work {
         clients: usize,
         /// Whether clients have a thread of their own.
         own_thread: bool,
+        /// Threads that nodes run on.
+        threads: Threads,
     },
     /// The rules of three nodes in one loop, in memory.
     Core {
@@ -85,6 +87,15 @@ pub enum Work {
     },
     /// A load that someone wants to see.
     Custom(Load),
+}
+
+/// With how many threads each side is fastest.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// Those of our nodes.
+    pub ours: u8,
+    /// Those of the peer's nodes.
+    pub theirs: u8,
 }
 
 /// How many connections this store's clients have.

@@ -11,7 +11,7 @@ use super::figure::Figure::{
 use super::million_keys::RAW_BYTES;
 use super::row::Against::{BareLoop, Peer};
 use super::row::PeerName::{Etcd, Omnipaxos, Openraft, RaftRs, Redis};
-use super::row::{PeerName, Row, Sockets, Target, Work};
+use super::row::{PeerName, Row, Sockets, Target, Threads, Work};
 use std::borrow::Cow;
 
 /// The rows, in the order in which they are measured.
@@ -77,14 +77,14 @@ pub const ROWS: &[Row] = &[
             Target::told(ErrorsPercent, Peer),
         ],
     ),
-    same_thread("openraft-same-1", 1, &[Target::peer(OpsPerS, 3.0, 10.0)]),
-    same_thread("openraft-same-64", 64, &[Target::peer(OpsPerS, 1.5, 3.0)]),
-    same_thread("openraft-same-1024", 1024, &[Target::peer(OpsPerS, 1.0, 2.0)]),
-    same_thread("openraft-same-4096", 4096, &[Target::peer(OpsPerS, 1.0, 2.0)]),
-    own_thread("openraft-own-1", 1, &[Target::peer(OpsPerS, 1.0, 1.0)]),
-    own_thread("openraft-own-64", 64, &[Target::peer(OpsPerS, 1.0, 1.5)]),
-    own_thread("openraft-own-1024", 1024, &[Target::peer(OpsPerS, 1.0, 2.0)]),
-    own_thread("openraft-own-4096", 4096, &[Target::peer(OpsPerS, 1.0, 2.0)]),
+    same_thread("openraft-same-1", 1, threads(1, 1), &[Target::peer(OpsPerS, 3.0, 10.0)]),
+    same_thread("openraft-same-64", 64, threads(2, 2), &[Target::peer(OpsPerS, 1.5, 3.0)]),
+    same_thread("openraft-same-1024", 1024, threads(2, 2), &[Target::peer(OpsPerS, 1.0, 2.0)]),
+    same_thread("openraft-same-4096", 4096, threads(2, 2), &[Target::peer(OpsPerS, 1.0, 2.0)]),
+    own_thread("openraft-own-1", 1, threads(1, 2), &[Target::peer(OpsPerS, 1.0, 1.0)]),
+    own_thread("openraft-own-64", 64, threads(1, 1), &[Target::peer(OpsPerS, 1.0, 1.5)]),
+    own_thread("openraft-own-1024", 1024, threads(1, 1), &[Target::peer(OpsPerS, 1.0, 2.0)]),
+    own_thread("openraft-own-4096", 4096, threads(1, 2), &[Target::peer(OpsPerS, 1.0, 2.0)]),
     core("omnipaxos-core-1", Omnipaxos, 1, &[Target::peer(NsPerEntry, 1.0, 2.0)]),
     core("omnipaxos-core-128", Omnipaxos, 128, &[Target::peer(NsPerEntry, 1.0, 2.0)]),
     core("raft-rs-core-1", RaftRs, 1, &[Target::told(NsPerEntry, Peer)]),
@@ -122,12 +122,26 @@ const fn closed(
     row(name, peer, Work::Closed { clients, writes_percent, sockets }, targets)
 }
 
-const fn same_thread(name: &'static str, clients: usize, targets: &'static [Target]) -> Row {
-    row(name, Openraft, Work::Actors { clients, own_thread: false }, targets)
+const fn same_thread(
+    name: &'static str,
+    clients: usize,
+    threads: Threads,
+    targets: &'static [Target],
+) -> Row {
+    row(name, Openraft, Work::Actors { clients, own_thread: false, threads }, targets)
 }
 
-const fn own_thread(name: &'static str, clients: usize, targets: &'static [Target]) -> Row {
-    row(name, Openraft, Work::Actors { clients, own_thread: true }, targets)
+const fn own_thread(
+    name: &'static str,
+    clients: usize,
+    threads: Threads,
+    targets: &'static [Target],
+) -> Row {
+    row(name, Openraft, Work::Actors { clients, own_thread: true, threads }, targets)
+}
+
+const fn threads(ours: u8, theirs: u8) -> Threads {
+    Threads { ours, theirs }
 }
 
 const fn core(name: &'static str, peer: PeerName, every: u64, targets: &'static [Target]) -> Row {

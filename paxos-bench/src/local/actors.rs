@@ -7,14 +7,14 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use bytes::Bytes;
 use paxos_actors::cluster::{Cluster, ClusterError};
 use paxos_actors::submit::{ClientGone, ClientHandle};
-use paxos_core::{NodeId, Outcome};
+use paxos_core::{Limits, NodeId, Outcome};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::task::{JoinError, JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet};
 
 /// How often the nodes are asked who leads.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -22,10 +22,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Calls that one client's actor carries. A session keeps as many answers at most.
 const CALLS_MAX: usize = 512;
 
+/// Commands between two snapshots, about: as many as the other libraries keep.
+const SNAPSHOT_COMMANDS: usize = 100_000;
+
 /// Where clients run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientsOn {
-    /// On the arbiter of the nodes.
+    /// On the arbiter of the node that leads.
     Same,
     /// On an arbiter of their own, which is a thread; their client's actor too.
     Own,
@@ -38,6 +41,8 @@ pub struct Plan {
     pub clients: usize,
     /// Where they run.
     pub clients_on: ClientsOn,
+    /// Threads that the nodes run on: 1, or 2, of which the first node has one.
+    pub threads: usize,
     /// Bytes of each value.
     pub payload: usize,
     /// How long they write before it is measured.
@@ -84,28 +89,39 @@ pub enum ActorsError {
 
 /// Runs the plan on the current arbiter.
 pub async fn run(plan: Plan) -> Result<ActorsReport, ActorsError> {
-    let cluster = Cluster::builder(3, |_| Values::default()).expect("three nodes have majorities");
-    let mut cluster = cluster.start().await?;
-    while cluster.leader().await.is_none() {
-        tokio::time::sleep(PAUSE).await;
+    let mut builder =
+        Cluster::builder(3, |_| Values::default()).expect("three nodes have majorities");
+    let snapshot_log_bytes = (SNAPSHOT_COMMANDS * plan.payload) as u64;
+    builder = builder.limits(Limits { snapshot_log_bytes, ..Limits::default() });
+    let others = (plan.threads > 1).then(Arbiter::new);
+    for node in [NodeId(2), NodeId(3)] {
+        if let Some(others) = &others {
+            builder = builder.on(node, &others.handle());
+        }
     }
+    let mut cluster = builder.start().await?;
+    let leader = loop {
+        match cluster.leader().await {
+            Some(leader) => break leader,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+    };
+    let arbiter = match plan.clients_on {
+        ClientsOn::Own => Some(Arbiter::new()),
+        ClientsOn::Same => others.filter(|_| leader != NodeId(1)),
+    };
+    let arbiter = arbiter.as_ref().map(Arbiter::handle);
     let span = Span::after(plan.warm_up, plan.time);
-    let actors = plan.clients.div_ceil(CALLS_MAX);
     let mut handles = Vec::new();
-    let seen = match plan.clients_on {
-        ClientsOn::Same => {
-            for _ in 0..actors {
-                handles.push(cluster.client().await?);
-            }
-            clients(plan, span, handles).await?
-        }
-        ClientsOn::Own => {
-            let arbiter = Arbiter::new();
-            for _ in 0..actors {
-                handles.push(cluster.client_on(&arbiter.handle()).await?);
-            }
-            on_arbiter(&arbiter.handle(), plan, span, handles).await?
-        }
+    for _ in 0..plan.clients.div_ceil(CALLS_MAX) {
+        handles.push(match &arbiter {
+            Some(arbiter) => cluster.client_on(arbiter).await?,
+            None => cluster.client().await?,
+        });
+    }
+    let seen = match &arbiter {
+        Some(arbiter) => on_arbiter(arbiter, plan, span, handles).await?,
+        None => clients(plan, span, handles).await?,
     };
     Ok(ActorsReport {
         peer: "paxos-actors",
@@ -119,9 +135,10 @@ pub async fn run(plan: Plan) -> Result<ActorsReport, ActorsError> {
 }
 
 async fn clients(plan: Plan, span: Span, handles: Vec<ClientHandle>) -> Result<Seen, ActorsError> {
+    // One clone for each client, not for each request.
+    let handles: Vec<_> = handles.into_iter().map(Rc::new).collect();
     let seen = Rc::new(RefCell::new(Seen::nothing(plan.clients)));
     let mut clients = JoinSet::new();
-    let tasks = LocalSet::new();
     // Made before, since they would come from outside: here it is measured what becomes of them.
     let value: Vec<u8> = vec![7; plan.payload];
     let commands: Rc<[Bytes]> = (0..KEYS).map(|key| values::write(key, &value)).collect();
@@ -138,15 +155,11 @@ async fn clients(plan: Plan, span: Span, handles: Vec<ClientHandle>) -> Result<S
                 }
             }
         };
-        clients.spawn_local_on(closed_loop::client(client, span, seen.clone(), call), &tasks);
+        clients.spawn_local(closed_loop::client(client, span, seen.clone(), call));
     }
-    let all = async move {
-        while let Some(one) = clients.join_next().await {
-            one??;
-        }
-        Ok::<_, ActorsError>(())
-    };
-    tasks.run_until(all).await?;
+    while let Some(one) = clients.join_next().await {
+        one??;
+    }
     Ok(seen.replace(Seen::nothing(0)))
 }
 

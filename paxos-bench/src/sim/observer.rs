@@ -26,7 +26,7 @@ pub(super) struct Observer {
     commands: BTreeSet<(SessionId, u64)>,
     /// Some acceptor has durably forgotten the slots below.
     trimmed: Slot,
-    roster: Option<Configuration>,
+    roster: Option<Box<Configuration>>,
 }
 
 /// What of one acceptor is durable.

@@ -216,8 +216,13 @@ impl World {
         let now_promised = acceptor.status().promised;
         assert!(now_promised >= *promised, "invariant 2: a promise fell");
         *promised = now_promised;
-        let (records, free) = gate.submit(out);
-        if log.append(records) {
+        let (mut syncs, mut free) = (false, Vec::new());
+        let append = |records: &mut Vec<Record>| {
+            syncs = log.append(std::mem::take(records));
+            None
+        };
+        gate.submit(&mut out, append, &mut free);
+        if syncs {
             self.sync_later(i);
         }
         self.post(i, free);
@@ -370,7 +375,8 @@ impl World {
             Ok(finished) => finished,
             Err(error) => return self.disk_failed(i, &error.to_string()),
         };
-        let free = voter.gate.release(lsn);
+        let mut free = Vec::new();
+        voter.gate.release(lsn, &mut free);
         let prepared = voter.log.prepare();
         let goes_on = voter.log.begin();
         self.nodes[i].durable = lsn;

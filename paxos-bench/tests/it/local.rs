@@ -18,10 +18,12 @@ fn the_bare_core_applies_every_command_at_all_nodes_and_forgets_what_snapshots_c
 
 #[test]
 fn every_client_of_the_actors_is_answered_and_its_writes_are_applied_at_all_nodes() {
-    for clients_on in [actors::ClientsOn::Same, actors::ClientsOn::Own] {
+    use actors::ClientsOn::{Own, Same};
+    for (clients_on, threads) in [(Same, 1), (Same, 2), (Own, 1)] {
         let plan = actors::Plan {
             clients: 600,
             clients_on,
+            threads,
             payload: 256,
             warm_up: Duration::ZERO,
             time: SHORT,

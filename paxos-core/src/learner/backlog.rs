@@ -41,7 +41,7 @@ impl Backlog {
         self.chosen_below
     }
 
-    /// No vote was kept of this slot or one behind it.
+    /// One above the highest slot that a vote was ever kept of.
     #[inline]
     pub(crate) fn fed_below(&self) -> Slot {
         self.fed_below

@@ -13,7 +13,7 @@ use std::path::Path;
 /// What an acceptor is told by records, as far as slots are not forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Model {
-    roster: Option<Configuration>,
+    roster: Option<Box<Configuration>>,
     formed: bool,
     promised: Ballot,
     trimmed: Slot,

@@ -51,7 +51,7 @@ fn script(name: &str, rng: &mut Rng) -> (u32, Vec<Step>) {
         "rolling" => (4096, votes(rng, 22, 1..2, 300..1400)),
         "trimming" => (4096, trimming(rng, 40)),
         "formation" => {
-            let stored = Record::Roster(roster(rng.next_u64()));
+            let stored = Record::Roster(Box::new(roster(rng.next_u64())));
             let first = [stored, Record::Promised(ballot(1)), Record::Formed];
             let mut steps: Vec<_> = first.map(|record| Step::Append(vec![record])).into();
             steps.extend(votes(rng, 9, 1..3, 400..900));

@@ -1,6 +1,6 @@
-//! What a node keeps, all in memory: its log, and a map.
+//! What a node keeps, all in memory: its log, and a table of values.
 
-use super::Types;
+use super::{KEYS, Types};
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::{
@@ -8,7 +8,7 @@ use openraft::{
     RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError, StoredMembership, Vote,
 };
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
@@ -107,16 +107,27 @@ impl RaftLogStorage<Types> for Log {
     }
 }
 
-/// The map. Clones share it.
+/// The table. Clones share it.
 #[derive(Clone, Default)]
 pub struct Kv(Arc<Mutex<State>>);
 
-#[derive(Default)]
 struct State {
     applied: Option<LogId<u64>>,
     membership: StoredMembership<u64, EmptyNode>,
-    values: HashMap<u64, Bytes>,
+    /// The last value of each key.
+    values: Vec<Bytes>,
     snapshot: Option<Snapshot<Types>>,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            applied: None,
+            membership: StoredMembership::default(),
+            values: vec![Bytes::new(); KEYS as usize],
+            snapshot: None,
+        }
+    }
 }
 
 impl RaftSnapshotBuilder<Types> for Kv {
@@ -154,7 +165,11 @@ impl RaftStateMachine<Types> for Kv {
             state.applied = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
-                EntryPayload::Normal(put) => _ = state.values.insert(put.key, put.value),
+                EntryPayload::Normal(put) => {
+                    if let Some(kept) = state.values.get_mut(put.key as usize) {
+                        *kept = put.value;
+                    }
+                }
                 EntryPayload::Membership(members) => {
                     state.membership = StoredMembership::new(Some(entry.log_id), members);
                 }
@@ -168,14 +183,14 @@ impl RaftStateMachine<Types> for Kv {
         self.clone()
     }
 
-    async fn begin_receiving_snapshot(&mut self) -> Result<Box<HashMap<u64, Bytes>>, Failed> {
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Vec<Bytes>>, Failed> {
         Ok(Box::default())
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta<u64, EmptyNode>,
-        snapshot: Box<HashMap<u64, Bytes>>,
+        snapshot: Box<Vec<Bytes>>,
     ) -> Result<(), Failed> {
         let mut state = self.0.lock();
         state.applied = meta.last_log_id;

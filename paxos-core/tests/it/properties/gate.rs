@@ -11,14 +11,22 @@ enum Event {
         records: u64,
         mail: u64,
         feed: u64,
+        /// The log says at once how much in a hundred is durable, or says nothing.
+        durable: Option<u64>,
     },
     /// So much in a hundred of what is not durable becomes durable.
     Durable(u64),
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    let step = (0..3u64, 0..3u64, 0..2u64);
-    let step = step.prop_map(|(records, mail, feed)| Event::Step { records, mail, feed });
+    let at_once = prop_oneof![2 => Just(None), 1 => (0..=100u64).prop_map(Some)];
+    let step = (0..3u64, 0..3u64, 0..2u64, at_once);
+    let step = step.prop_map(|(records, mail, feed, durable)| Event::Step {
+        records,
+        mail,
+        feed,
+        durable,
+    });
     let event = prop_oneof![3 => step, 1 => (0..=100u64).prop_map(Event::Durable)];
     proptest::collection::vec(event, 0..60)
 }
@@ -43,14 +51,25 @@ impl Account {
         letter(self.number)
     }
 
-    fn step(&mut self, records: u64, mail: u64, feed: u64) -> (Output<u64>, Vec<Outgoing>) {
+    fn step(
+        &mut self,
+        (records, mail, feed): (u64, u64, u64),
+        percent: Option<u64>,
+    ) -> (Output<u64>, Vec<Outgoing>) {
         let records: Vec<u64> = (self.appended..self.appended + records).collect();
         self.appended += records.len() as u64;
+        if let Some(percent) = percent.filter(|_| !records.is_empty()) {
+            self.syncs(percent);
+        }
         let mail: Vec<Outgoing> = (0..mail).map(|_| self.next()).collect();
         let feed: Vec<Outgoing> = (0..feed).map(|_| self.next()).collect();
         self.waiting.extend(mail.iter().map(|letter| (self.appended, letter.clone())));
-        let free = feed.iter().cloned().chain(self.due()).collect();
+        let free = self.due().into_iter().chain(feed.iter().cloned()).collect();
         (Output { records, mail, feed }, free)
+    }
+
+    fn syncs(&mut self, percent: u64) {
+        self.durable += (self.appended - self.durable) * percent / 100;
     }
 
     /// What waits for nothing any more, in the order in which it was sent.
@@ -71,15 +90,22 @@ proptest! {
         let mut account = Account { appended: begin, durable: begin, ..Account::default() };
         for event in events {
             match event {
-                Event::Step { records, mail, feed } => {
-                    let (output, free) = account.step(records, mail, feed);
-                    let batch = output.records.clone();
-                    prop_assert_eq!(gate.submit(output), (batch, free));
+                Event::Step { records, mail, feed, durable } => {
+                    let (mut output, expected) = account.step((records, mail, feed), durable);
+                    let (batch, mut appended, mut free) = (output.records.clone(), vec![], vec![]);
+                    let append = |records: &mut Vec<u64>| {
+                        appended.append(records);
+                        durable.map(|_| account.durable)
+                    };
+                    gate.submit(&mut output, append, &mut free);
+                    prop_assert_eq!((appended, free), (batch, expected));
+                    prop_assert!(output.is_empty());
                 }
                 Event::Durable(percent) => {
-                    account.durable += (account.appended - account.durable) * percent / 100;
-                    let free = account.due();
-                    prop_assert_eq!(gate.release(account.durable), free);
+                    account.syncs(percent);
+                    let mut free = Vec::new();
+                    gate.release(account.durable, &mut free);
+                    prop_assert_eq!(free, account.due());
                 }
             }
             prop_assert_eq!(gate.backlog(), account.appended - account.durable);
@@ -90,14 +116,17 @@ proptest! {
     /// A log that says less than it has said already is late, and takes nothing back.
     #[test]
     fn an_old_lsn_is_no_news(records in 1..9u64, old in 0..9u64) {
-        let mut gate = Gate::new(0);
-        let mail = vec![letter(1)];
-        gate.submit(Output { records: (0..records).collect(), mail: mail.clone(), feed: vec![] });
-        prop_assert_eq!(gate.release(records), mail);
-        prop_assert_eq!(gate.release(old.min(records)), vec![]);
+        let (mut gate, mut free) = (Gate::new(0), Vec::new());
+        let mut output = Output { records: (0..records).collect(), ..Output::new() };
+        output.mail.push(letter(1));
+        gate.submit(&mut output, |_| None, &mut free);
+        prop_assert!(free.is_empty());
+        gate.release(records, &mut free);
+        gate.release(old.min(records), &mut free);
         prop_assert_eq!(gate.durable(), records);
-        let (_, free) = gate.submit(Output::<u64> { mail: vec![letter(2)], ..Output::new() });
-        prop_assert_eq!(free, vec![letter(2)]);
+        output.mail.push(letter(2));
+        gate.submit(&mut output, |_| None, &mut free);
+        prop_assert_eq!(free, [letter(1), letter(2)]);
     }
 }
 
@@ -105,6 +134,6 @@ proptest! {
 #[should_panic(expected = "log claims lsn 2, appended 1")]
 fn a_log_cannot_have_more_than_it_was_given() {
     let mut gate = Gate::new(0);
-    gate.submit(Output { records: vec![0], ..Output::new() });
-    gate.release(2);
+    let mut output = Output { records: vec![0], ..Output::new() };
+    gate.submit(&mut output, |_| Some(2), &mut Vec::new());
 }

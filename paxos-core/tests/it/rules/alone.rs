@@ -146,7 +146,7 @@ impl<R: Role> Alone<R> {
 pub fn acceptor(limits: Limits) -> Alone<Acceptor> {
     let (me, layout, timing) = (member(1), layout(3), Timing::default());
     let mut role = Acceptor::new(AcceptorOptions { me, layout, timing, limits });
-    role.replay(Record::Roster(roster(3)));
+    role.replay(Record::Roster(Box::new(roster(3))));
     role.replay(Record::Formed);
     Alone { role, now: Now(0) }
 }

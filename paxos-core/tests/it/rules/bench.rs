@@ -284,7 +284,8 @@ impl Bench {
         self.node(node).durable = length;
         let me = self.nodes[&node].me;
         if let Some(process) = &mut self.node(node).process {
-            let free = process.gate.release(length as u64);
+            let mut free = Vec::new();
+            process.gate.release(length as u64, &mut free);
             self.post(me, free);
         }
     }
@@ -365,11 +366,15 @@ impl Bench {
         let Some(process) = &mut node.process else { return };
         let mut asked = Asked::default();
         act(process, now, &mut asked);
-        let (records, mut free) = process.gate.submit(asked.acceptor);
-        node.log.extend(records);
+        let (log, mut free) = (&mut node.log, Vec::new());
+        let append = |records: &mut Vec<Record>| {
+            log.append(records);
+            None
+        };
+        process.gate.submit(&mut asked.acceptor, append, &mut free);
         if node.syncs {
             node.durable = node.log.len();
-            free.extend(process.gate.release(node.durable as u64));
+            process.gate.release(node.durable as u64, &mut free);
         }
         free.extend(asked.other.mail);
         free.extend(asked.learner.mail);

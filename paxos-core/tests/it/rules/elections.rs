@@ -70,7 +70,7 @@ fn r09_polls_from_outside_are_refused() {
     let roster = layout.roster(|node| Some(member(node.0).incarnation)).unwrap();
     let (timing, limits) = (Timing::default(), Limits::default());
     let mut role = Acceptor::new(AcceptorOptions { me, layout, timing, limits });
-    role.replay(Record::Roster(roster));
+    role.replay(Record::Roster(Box::new(roster)));
     role.replay(Record::Formed);
     let mut a = Alone { role, now: Now(0) };
     let wiped = MemberId { incarnation: Incarnation(9), ..member(2) };

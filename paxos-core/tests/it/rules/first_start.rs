@@ -52,7 +52,7 @@ fn r23_no_vote_before_all_have_stored_the_same_roster() {
     assert_eq!(a.hear(4, introduce(None, false)), silence(), "it is not laid out");
     let stored = a.hear(3, introduce(None, false));
     let said = to_all(introduce(id, false));
-    assert_eq!(stored, recorded(vec![Record::Roster(roster(3))], said));
+    assert_eq!(stored, recorded(vec![Record::Roster(Box::new(roster(3)))], said));
 
     assert_eq!(a.hear(1, introduce(id, false)), silence());
     assert_eq!(a.hear(2, introduce(id, false)), silence());
@@ -87,7 +87,7 @@ fn r23_one_that_has_formed_speaks_for_all() {
     let (me, layout, timing) = (member(1), layout(3), Timing::default());
     let options = AcceptorOptions { me, layout, timing, limits: Limits::default() };
     let mut a = Alone { role: Acceptor::new(options), now: Now(0) };
-    a.role.replay(Record::Roster(roster(3)));
+    a.role.replay(Record::Roster(Box::new(roster(3))));
     let id = Some(roster(3).cluster_id());
     let out = a.hear(2, introduce(id, true));
     assert_eq!(out, recorded(vec![Record::Formed], to_all(introduce(id, true))));
@@ -100,7 +100,7 @@ fn r23_one_that_has_formed_speaks_for_all() {
 #[test]
 #[should_panic(expected = "was told to store a second roster")]
 fn r23_a_second_roster_is_never_stored() {
-    acceptor(Limits::default()).role.replay(Record::Roster(roster(5)));
+    acceptor(Limits::default()).role.replay(Record::Roster(Box::new(roster(5))));
 }
 
 /// R23: as long as one first member is missing, nobody votes.

@@ -18,7 +18,7 @@ impl Office {
         let formed = |node: &NodeId| {
             let (me, layout) = (member(node.0), layout.clone());
             let mut acceptor = Acceptor::new(AcceptorOptions { me, layout, timing, limits });
-            acceptor.replay(Record::Roster(roster.clone()));
+            acceptor.replay(Record::Roster(Box::new(roster.clone())));
             acceptor.replay(Record::Formed);
             acceptor
         };

@@ -60,7 +60,7 @@ fn voter(node: u64) -> Alone<Acceptor> {
     let (timing, limits) = (Timing::default(), Limits::default());
     let options = AcceptorOptions { me: member(node), layout: layout(), timing, limits };
     let mut role = Acceptor::new(options);
-    role.replay(Record::Roster(roster()));
+    role.replay(Record::Roster(Box::new(roster())));
     role.replay(Record::Formed);
     Alone { role, now: Now(0) }
 }
@@ -114,10 +114,9 @@ fn r15_the_reply_goes_to_the_node_that_took_the_call() {
         ClientMsg::Registered { nonce: 2, session, rules: SessionRules::default() }.into();
     let expected = Outgoing { to: NodeId(3), packet: registered };
     assert_eq!(replies.collect::<Vec<_>>(), [&expected]);
-    let later = l.pass_ms(50);
-    let progress = later.mail.iter().filter(|mail| mail.packet.role() == RoleName::Proposer);
+    let progress = out.mail.iter().filter(|mail| mail.packet.role() == RoleName::Proposer);
     let to: Vec<_> = progress.map(|mail| mail.to.0).collect();
-    assert_eq!(to, [4], "the proposer that it is paired with hears: {later:?}");
+    assert_eq!(to, [4], "the proposer that it is paired with hears: {out:?}");
 }
 
 /// R7, R20: how far a proposer without a learner may go is what its paired learner tells, and

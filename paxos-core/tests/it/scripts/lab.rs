@@ -159,7 +159,7 @@ impl Lab {
         match role {
             'a' => {
                 let (_, log) = self.acceptors.remove(&node).unwrap_or_else(|| {
-                    let formed = vec![Record::Roster(roster), Record::Formed];
+                    let formed = vec![Record::Roster(Box::new(roster)), Record::Formed];
                     let options = AcceptorOptions { me, layout: layout.clone(), timing, limits };
                     (Acceptor::new(options), formed)
                 });

@@ -11,7 +11,7 @@ pub(super) fn unformed() -> Acceptor {
 
 pub(super) fn stored() -> Acceptor {
     let mut acceptor = unformed();
-    acceptor.replay(Record::Roster(roster()));
+    acceptor.replay(Record::Roster(Box::new(roster())));
     acceptor
 }
 
@@ -200,7 +200,7 @@ fn promise_travels_in_parts_that_fit() {
     let options =
         AcceptorOptions { me: member(1), layout: layout(), timing: Timing::default(), limits };
     let mut acceptor = Acceptor::new(options);
-    acceptor.replay(Record::Roster(roster()));
+    acceptor.replay(Record::Roster(Box::new(roster())));
     acceptor.replay(Record::Formed);
     let (b2, b3) = (ballot(2, 2), ballot(3, 3));
     for slot in 0..5 {

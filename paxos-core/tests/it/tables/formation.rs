@@ -41,7 +41,7 @@ fn unformed_knows_its_first_members_one_by_one() {
     assert_whole("tick at once again", &tick(&mut acceptor, T0), &nothing());
     tell(&mut acceptor, member(2), alone.clone());
     let id = Some(roster().cluster_id());
-    let says = and(records([Record::Roster(roster())]), to_all(introduce(id, false)));
+    let says = and(records([Record::Roster(Box::new(roster()))]), to_all(introduce(id, false)));
     assert_whole("the last one", &tell(&mut acceptor, member(3), alone), &says);
 }
 

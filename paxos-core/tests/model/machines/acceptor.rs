@@ -29,7 +29,7 @@ impl AcceptorMachine {
             timing: Timing::default(),
             limits: bounds.limits(),
         };
-        let log = vec![Record::Roster(bounds.roster()), Record::Formed];
+        let log = vec![Record::Roster(Box::new(bounds.roster())), Record::Formed];
         let mut machine = AcceptorMachine {
             acceptor: Acceptor::new(options.clone()),
             options,
@@ -64,10 +64,14 @@ impl AcceptorMachine {
         self.waiting.clear();
     }
 
-    fn submit(&mut self, out: Output<Record>) -> Vec<Letter> {
+    fn submit(&mut self, mut out: Output<Record>) -> Vec<Letter> {
         let mail = out.mail.clone();
-        let (records, free) = self.gate.submit(out);
-        self.log.extend(records);
+        let (log, mut free) = (&mut self.log, Vec::new());
+        let append = |records: &mut Vec<Record>| {
+            log.append(records);
+            None
+        };
+        self.gate.submit(&mut out, append, &mut free);
         for letter in mail {
             // The network repeats letters. An answer that waits already is no news.
             if !self.waiting.contains(&letter) {
@@ -84,7 +88,8 @@ impl AcceptorMachine {
     /// All records are durable, and the gate hears of it.
     fn sync(&mut self) -> Vec<Letter> {
         self.durable = self.log.len();
-        let free = self.gate.release(self.gate.appended());
+        let mut free = Vec::new();
+        self.gate.release(self.gate.appended(), &mut free);
         self.told(free)
     }
 
