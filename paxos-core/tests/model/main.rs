@@ -132,7 +132,7 @@ mod within {
 
     #[test]
     fn two_slots_and_a_learner() {
-        assert_eq!(exhaust(bounds::LEARNERS), 645_514);
+        assert_eq!(exhaust(bounds::LEARNERS), 561_037);
     }
 
     #[test]
