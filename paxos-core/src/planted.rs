@@ -83,6 +83,9 @@ pub enum Planted {
     CoveredByTooFew = 60,
     /// An acceptor votes below its promise (invariant 2).
     VoteBelowPromise = 61,
+    /// An acceptor that has forgotten what the learner needs counts for the promise quorum, and its
+    /// votes do not.
+    ForgetfulCounted = 62,
     /// A snapshot is told before its name is durable: bug 31 on the disk's side.
     SnapshotToldBeforeSynced = 131,
 }
@@ -90,7 +93,7 @@ pub enum Planted {
 impl Planted {
     /// Those of the rules. Each is found by the test that is named for it, or by the simulation;
     /// most by both.
-    pub const RULES: [Planted; 33] = [
+    pub const RULES: [Planted; 34] = [
         Planted::ToldBeforeDurable,
         Planted::VoteToldBeforeDurable,
         Planted::BallotReuse,
@@ -124,6 +127,7 @@ impl Planted {
         Planted::ChosenOfAnotherBallot,
         Planted::CoveredByTooFew,
         Planted::VoteBelowPromise,
+        Planted::ForgetfulCounted,
     ];
 
     /// Those of the rules that a simulated cluster hardly ever shows: a message must be late, of

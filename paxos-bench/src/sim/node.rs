@@ -40,9 +40,19 @@ pub(super) struct Node {
 pub(super) struct Process {
     pub acceptor: Option<Voter>,
     pub proposer: Option<Proposer>,
-    /// The proposer has taken messages since it was flushed.
-    pub in_turn: bool,
     pub learner: Option<Replica>,
+    pub turn: Turn,
+}
+
+/// What the steps of a node's roles have asked for since the last flush. A crash forgets it.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub is_open: bool,
+    /// When it began.
+    pub now: Option<Now>,
+    pub voted: Output<Record>,
+    pub proposed: Output<NoRecord>,
+    pub learned: Output<SnapshotPiece>,
 }
 
 /// An acceptor, its log, and what holds its mail back.

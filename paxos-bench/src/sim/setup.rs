@@ -14,7 +14,7 @@ pub(super) struct Setup {
     pub limits: Limits,
     /// Bytes of a segment of the log.
     pub segment_bytes: u32,
-    /// What reaches a proposer within such a time, in microseconds, it takes in one turn; 0: each
+    /// What reaches a node within such a time, in microseconds, its roles take in one turn; 0: each
     /// message is a turn by itself.
     pub turn_us: u64,
     pub work: Work,
@@ -99,7 +99,7 @@ impl Setup {
             work,
             faults: draw_faults(rng),
             fault_pause_us: pick(rng, &[100_000, 300_000, 1_000_000]),
-            turn_us: pick(rng, &[0, 100, 5_000]),
+            turn_us: pick(rng, &[0, 100, 2_000]),
             storm_us: 60_000_000,
             ending,
             layout,

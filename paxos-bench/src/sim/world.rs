@@ -2,11 +2,12 @@
 
 mod lives;
 mod mail;
+mod turns;
 
 use super::clients::{Clients, SimClient};
 use super::faults::{self, FaultKind};
 use super::network::Network;
-use super::node::{Node, Replica, Voter};
+use super::node::Node;
 use super::observer::Observer;
 use super::queue::Queue;
 use super::setup::Setup;
@@ -68,7 +69,7 @@ enum Event {
         mail: Outgoing,
         boot: Option<u64>,
     },
-    /// No more mail waits for the proposer.
+    /// No more mail waits for the roles of a node.
     Flush {
         node: usize,
         boot: u64,
@@ -195,7 +196,7 @@ impl World {
             let wait = self.wake_up(i);
             return self.after(wait, Event::Tick(i));
         }
-        let now = self.nodes[i].clock(self.now);
+        let now = self.turn_now(i);
         self.step_acceptor(i, |acceptor, out| acceptor.tick(now, out));
         self.step_proposer(i, |proposer, out| proposer.tick(now, out));
         self.step_learner(i, |learner, out| learner.tick(now, out));
@@ -206,26 +207,6 @@ impl World {
     /// mailboxes and timers are many, and it comes to them in any order.
     fn wake_up(&mut self, i: usize) -> u64 {
         self.nodes[i].paused_until - self.now + self.rng.between(0, 50_000)
-    }
-
-    fn step_acceptor(&mut self, i: usize, step: impl FnOnce(&mut Acceptor, &mut Output<Record>)) {
-        let Some(process) = &mut self.nodes[i].process else { return };
-        let Some(Voter { acceptor, gate, log, promised }) = &mut process.acceptor else { return };
-        let mut out = Output::new();
-        step(acceptor, &mut out);
-        let now_promised = acceptor.status().promised;
-        assert!(now_promised >= *promised, "invariant 2: a promise fell");
-        *promised = now_promised;
-        let (mut syncs, mut free) = (false, Vec::new());
-        let append = |records: &mut Vec<Record>| {
-            syncs = log.append(std::mem::take(records));
-            None
-        };
-        gate.submit(&mut out, append, &mut free);
-        if syncs {
-            self.sync_later(i);
-        }
-        self.post(i, free);
     }
 
     fn sync_later(&mut self, i: usize) {
@@ -248,61 +229,6 @@ impl World {
         }
     }
 
-    /// The step of a proposer, which ends its turn, or is the first of a longer one.
-    fn step_proposer(&mut self, i: usize, step: impl FnOnce(&mut Proposer, &mut Output<NoRecord>)) {
-        let (now, turn_us) = (self.nodes[i].clock(self.now), self.setup.turn_us);
-        let Some(process) = &mut self.nodes[i].process else { return };
-        let Some(proposer) = &mut process.proposer else { return };
-        let mut out = Output::new();
-        step(proposer, &mut out);
-        if turn_us == 0 {
-            proposer.flush(now, &mut out);
-        } else if !std::mem::replace(&mut process.in_turn, true) {
-            let (delay, boot) = (self.rng.between(0, turn_us), self.nodes[i].boot);
-            self.after(delay, Event::Flush { node: i, boot });
-        }
-        self.post(i, out.mail);
-    }
-
-    /// The turn of a node's proposer is over.
-    fn flush(&mut self, i: usize, boot: u64) {
-        if self.nodes[i].paused_until > self.now {
-            let wait = self.wake_up(i);
-            return self.after(wait, Event::Flush { node: i, boot });
-        }
-        let now = self.nodes[i].clock(self.now);
-        let is_current = self.nodes[i].boot == boot;
-        let Some(process) = self.nodes[i].process.as_mut().filter(|_| is_current) else { return };
-        process.in_turn = false;
-        let Some(proposer) = &mut process.proposer else { return };
-        let mut out = Output::new();
-        proposer.flush(now, &mut out);
-        self.post(i, out.mail);
-    }
-
-    /// Gives back what the step does; nothing where there is no learner.
-    fn step_learner<T>(
-        &mut self,
-        i: usize,
-        step: impl FnOnce(&mut Learner<Watched>, &mut Output<SnapshotPiece>) -> T,
-    ) -> Option<T> {
-        let Replica { learner, snapshots } = self.nodes[i].process.as_mut()?.learner.as_mut()?;
-        let mut out = Output::new();
-        let before = learner.applied_below();
-        let result = step(learner, &mut out);
-        let (node, applied_below) = (learner.me().node, learner.applied_below());
-        self.observer.invariant_10_state_never_goes_back(node, before, applied_below);
-        if applied_below > before {
-            let LearnerStatus { digest, log_time_ms, .. } = learner.status();
-            self.observer.invariant_8_applied(node, applied_below, digest, log_time_ms);
-        }
-        if snapshots.submit(learner.snapshot_tasks()) {
-            self.shelve_later(i);
-        }
-        self.post(i, out.mail);
-        Some(result)
-    }
-
     fn shelved(&mut self, i: usize, boot: u64) {
         let Some(replica) = self.nodes[i].replica(boot) else { return };
         let events = match replica.snapshots.finish(&mut self.rng) {
@@ -315,7 +241,7 @@ impl World {
                 self.nodes[i].snapshot_below = self.nodes[i].snapshot_below.max(id.below);
             }
             let is_installed = matches!(event, SnapshotEvent::Installed(_));
-            let now = self.nodes[i].clock(self.now);
+            let now = self.turn_now(i);
             let step = |learner: &mut Learner<Watched>, out: &mut _| {
                 learner.snapshot_event(now, event, out)
             };
@@ -324,6 +250,7 @@ impl World {
                     is_installed,
                     "a learner is made anew for a snapshot that came from a peer"
                 );
+                self.end_turn(i);
                 return self.renew_learner(i);
             }
         }

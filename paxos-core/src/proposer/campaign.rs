@@ -35,7 +35,20 @@ enum Phase {
     /// No ballot is used yet.
     Poll(Poll),
     /// Phase 1 of this ballot; each acceptor is asked for one part of its promise at a time.
-    Prepare { ballot: Ballot, promises: Promises, asked: BTreeMap<AcceptorSet, Asked> },
+    Prepare {
+        ballot: Ballot,
+        promises: Promises,
+        asked: BTreeMap<AcceptorSet, Asked>,
+        forgetful: Forgetful,
+    },
+}
+
+/// Acceptors that have promised, and forgotten what the learner here has not applied.
+#[derive(Clone, Copy, Debug, Default)]
+struct Forgetful {
+    who: AcceptorSet,
+    /// They have forgotten the slots below.
+    trimmed: Slot,
 }
 
 /// What an acceptor was asked for last.
@@ -69,8 +82,8 @@ impl Campaign {
         let ballot = common.next_ballot();
         common.see(ballot);
         common.campaigns += 1;
-        let (promises, asked) = Default::default();
-        let phase = Phase::Prepare { ballot, promises, asked };
+        let (promises, asked, forgetful) = Default::default();
+        let phase = Phase::Prepare { ballot, promises, asked, forgetful };
         let patient_until = now.plus(common.election_timeout());
         let mut campaign = Campaign { configuration, phase, began_at: now, patient_until };
         campaign.ask(common, now, out);
@@ -112,27 +125,31 @@ impl Campaign {
         part: PromisePart,
         out: &mut Output<NoRecord>,
     ) -> Option<Stance> {
-        let Phase::Prepare { ballot: mine, promises, .. } = &mut self.phase else { return None };
+        let Phase::Prepare { ballot: mine, promises, forgetful, .. } = &mut self.phase else {
+            return None;
+        };
         if ballot != *mine && !planted!(StalePromise) {
             return None;
         }
+        // R6: what was trimmed can only come to the learner as a snapshot. A quorum without this
+        // acceptor may have all of it.
+        if part.trimmed > common.applied_below && part.trimmed <= Slot::MAX {
+            forgetful.who |= bit;
+            forgetful.trimmed = forgetful.trimmed.max(part.trimmed);
+            return self.yields(common, now);
+        }
         let is_news = promises.add(bit, part);
-        if !self.configuration.quorums.phase1(promises.complete()) {
+        let others = if planted!(ForgetfulCounted) { forgetful.who } else { 0 };
+        if !self.configuration.quorums.phase1(promises.complete() | others) {
             if is_news {
                 let patient_until = now.plus(common.options.timing.election_timeout_us());
                 self.patient_until = self.patient_until.max(patient_until);
                 self.ask(common, now, out);
             }
-            return None;
+            return self.yields(common, now);
         }
         let adopted = core::mem::take(promises).adopt();
         let configuration = Arc::clone(&self.configuration);
-        // R6: what was trimmed can only come to the learner as a snapshot. Let another, or another
-        // quorum, have a go.
-        if adopted.trimmed > common.applied_below {
-            let slot = adopted.trimmed;
-            return Some(Stance::Follow(Follow::behind(configuration, common, now, slot)));
-        }
         // A leader proposes nothing before its learner comes near (R20), and all writes wait for
         // it. After a restart of all, everybody is behind: then one must lead nevertheless.
         let near = Slot(adopted.chosen_below.0.saturating_sub(configuration.window));
@@ -142,6 +159,19 @@ impl Campaign {
         }
         (common.failures, common.yields) = (0, 0);
         Some(Stance::Lead(Box::new(Lead::begin(configuration, common, now, ballot, adopted, out))))
+    }
+
+    /// A quorum has promised, but with one that has forgotten what the learner needs: lets another
+    /// lead. When that came to nothing, waits for a quorum without it.
+    fn yields(&self, common: &mut Common, now: Now) -> Option<Stance> {
+        let Phase::Prepare { promises, forgetful, .. } = &self.phase else { return None };
+        let have = promises.complete() | forgetful.who;
+        if common.yields >= YIELDS_MAX || !self.configuration.quorums.phase1(have) {
+            return None;
+        }
+        common.yields += 1;
+        let (configuration, slot) = (Arc::clone(&self.configuration), forgetful.trimmed);
+        Some(Stance::Follow(Follow::behind(configuration, common, now, slot)))
     }
 
     pub(super) fn tick(
@@ -156,8 +186,11 @@ impl Campaign {
             let configuration = Arc::clone(&self.configuration);
             return Some(match self.phase {
                 Phase::Poll(_) => Stance::Campaign(Campaign::poll(configuration, common, now, out)),
-                Phase::Prepare { .. } => {
+                Phase::Prepare { forgetful: Forgetful { who: 0, .. }, .. } => {
                     Stance::Follow(Follow::back_off(configuration, common, now))
+                }
+                Phase::Prepare { forgetful, .. } => {
+                    Stance::Follow(Follow::behind(configuration, common, now, forgetful.trimmed))
                 }
             });
         }
@@ -172,11 +205,11 @@ impl Campaign {
     /// before it is there, again when nothing came of that, and less often each time, since a part
     /// may be large and its way slow.
     fn ask(&mut self, common: &Common, now: Now, out: &mut Output<NoRecord>) {
-        let Phase::Prepare { ballot, promises, asked } = &mut self.phase else { return };
+        let Phase::Prepare { ballot, promises, asked, forgetful } = &mut self.phase else { return };
         let heartbeat = common.options.timing.heartbeat_us();
         for (i, member) in self.configuration.acceptors.iter().enumerate() {
             let bit = 1 << i;
-            if promises.complete() & bit != 0 {
+            if (promises.complete() | forgetful.who) & bit != 0 {
                 continue;
             }
             let from = promises.wants(bit);

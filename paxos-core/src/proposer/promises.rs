@@ -25,7 +25,6 @@ pub(super) struct Promises {
 /// One acceptor's promise, of which some parts may still be missing.
 #[derive(Debug, Default)]
 struct Promise {
-    trimmed: Slot,
     chosen_below: Slot,
     log_time_ms: u64,
     votes: BTreeMap<Slot, Vote>,
@@ -36,8 +35,6 @@ struct Promise {
 /// What a phase-1 quorum obliges the leader to.
 #[derive(Debug)]
 pub(super) struct Adopted {
-    /// Some acceptor of the quorum has forgotten the slots below.
-    pub(super) trimmed: Slot,
     /// Some acceptor of the quorum holds the chosen entry of every slot below.
     pub(super) chosen_below: Slot,
     /// No vote is at or above this slot.
@@ -58,7 +55,6 @@ impl Promises {
         let floor = self.floor;
         let before = self.by_acceptor.get(&bit).map(|promise| promise.wants(floor));
         let promise = self.by_acceptor.entry(bit).or_default();
-        promise.trimmed = promise.trimmed.max(part.trimmed);
         promise.chosen_below = promise.chosen_below.max(part.chosen_below);
         promise.log_time_ms = promise.log_time_ms.max(part.log_time_ms);
         promise.votes.extend(part.votes.into_iter().filter(|(slot, _)| *slot < Slot::MAX));
@@ -99,9 +95,8 @@ impl Promises {
         let complete = self.complete;
         let promises = self.by_acceptor.into_iter().filter(|(bit, _)| complete & bit != 0);
         let promises: alloc::vec::Vec<Promise> = promises.map(|(_, promise)| promise).collect();
-        let highest = |of: fn(&Promise) -> Slot| promises.iter().map(of).max().unwrap_or_default();
-        let trimmed = highest(|promise| promise.trimmed);
-        let chosen_below = highest(|promise| promise.chosen_below);
+        let held = promises.iter().map(|promise| promise.chosen_below);
+        let chosen_below = held.max().unwrap_or_default();
         let mut log_time_ms = promises.iter().map(|p| p.log_time_ms).max().unwrap_or_default();
         let mut votes: BTreeMap<Slot, Vote> = BTreeMap::new();
         for (slot, vote) in promises.into_iter().flat_map(|promise| promise.votes) {
@@ -112,7 +107,6 @@ impl Promises {
             }
         }
         Adopted {
-            trimmed,
             chosen_below,
             below: votes.last_key_value().map_or(chosen_below, |(slot, _)| slot.next()),
             entries: votes.into_iter().map(|(slot, vote)| (slot, vote.entry)).collect(),

@@ -39,6 +39,7 @@ directed! {
     FlightUnbounded: rules::large::bytes_under_way_are_bounded_by_what_comes_back_in_time,
     UnknownCalledNotApplied: tables::client::write_is_sent_again_elsewhere_until_its_time_is_up,
     FedOfAnotherBallot: rules::chosen::r04_a_vote_of_another_ballot_is_not_applied,
+    ForgetfulCounted: rules::promises::r06_a_quorum_without_who_has_forgotten_is_waited_for,
     PartTakenForPromise: rules::promises::r06_a_promise_counts_when_all_its_parts_are_there,
     ChosenOfAnotherBallot: rules::chosen::r08_chosen_reaches_as_far_as_the_votes_of_its_ballot,
     CoveredByTooFew: rules::separate::r26_an_acceptor_that_only_votes_waits_for_a_quorum_of_disks,

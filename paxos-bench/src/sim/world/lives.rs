@@ -2,7 +2,7 @@
 
 use super::{Event, World};
 use crate::sim::disk::Damage;
-use crate::sim::node::{Node, Process, Replica, Voter};
+use crate::sim::node::{Node, Process, Replica, Turn, Voter};
 use crate::sim::setup::{Ending, Setup};
 use crate::sim::storage::{LogThread, SnapshotThread};
 use crate::sim::witness::Watched;
@@ -118,7 +118,8 @@ impl World {
             let learner = layout.learner_of(me.node).expect("proposers are paired");
             Proposer::new(ProposerOptions { me, life, seed, learner, layout, timing, limits })
         });
-        self.nodes[i].process = Some(Process { acceptor, proposer, in_turn: false, learner: None });
+        self.nodes[i].process =
+            Some(Process { acceptor, proposer, learner: None, turn: Turn::default() });
         if let Some(opened) = snapshots {
             self.start_learner(i, opened);
         }

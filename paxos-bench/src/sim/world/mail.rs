@@ -24,7 +24,7 @@ impl World {
             return self.after(wait, Event::Mail { from, mail, boot });
         }
         self.note(|| format!("{from} -> {}: {:?}", mail.to, mail.packet));
-        let now = self.nodes[i].clock(self.now);
+        let now = self.turn_now(i);
         match mail.packet {
             Packet::Acceptor(msg) => self.step_acceptor(i, |a, out| a.receive(now, from, msg, out)),
             Packet::Proposer(msg) => self.step_proposer(i, |p, out| p.receive(now, from, msg, out)),

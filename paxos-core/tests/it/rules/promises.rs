@@ -185,6 +185,32 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
     assert!(b2 > b1);
 }
 
+/// R6: when to let others lead came to nothing three times, a proposer waits for a quorum without
+/// the acceptor that has forgotten what its learner needs, though that one has promised.
+///
+/// Node 2 has forgotten what is below slot 5; node 1 has votes there, of which node 3 knows
+/// nothing. The own learner has applied nothing.
+#[test]
+pub fn r06_a_quorum_without_who_has_forgotten_is_waited_for() {
+    let part = PromisePart { trimmed: Slot(5), chosen_below: Slot(7), from: Slot(7), ..nothing() };
+    let mut p = proposer(options());
+    let mut promised = |p: &mut Alone<Proposer>| {
+        let b = p.campaign();
+        p.hear(2, promise(b, part.clone()));
+        p.hear(3, promise(b, nothing()));
+        (b, p.role.status().stance)
+    };
+    for _ in 0..3 {
+        assert_eq!(promised(&mut p).1, StanceName::Follow);
+    }
+    let (b, stance) = promised(&mut p);
+    assert_eq!(stance, StanceName::Campaign);
+    let vote = Vote { ballot: ballot(1, 2), entry: entry(4) };
+    let first = p.hear(1, promise(b, PromisePart { votes: vec![(Slot(0), vote)], ..nothing() }));
+    assert_eq!(p.role.status().stance, StanceName::Lead);
+    assert_eq!(proposals(&first), vec![(b, Slot(0), entry(4))]);
+}
+
 /// R6, R20: a proposer whose learner is further behind than the window lets others lead, for four
 /// election timeouts and more, unless its learner comes near; the fourth time it leads
 /// nevertheless, or nobody might.
