@@ -194,7 +194,7 @@ fn r06_a_proposer_behind_trimmed_tries_again() {
 pub fn r06_a_quorum_without_who_has_forgotten_is_waited_for() {
     let part = PromisePart { trimmed: Slot(5), chosen_below: Slot(7), from: Slot(7), ..nothing() };
     let mut p = proposer(options());
-    let mut promised = |p: &mut Alone<Proposer>| {
+    let promised = |p: &mut Alone<Proposer>| {
         let b = p.campaign();
         p.hear(2, promise(b, part.clone()));
         p.hear(3, promise(b, nothing()));
