@@ -141,9 +141,7 @@ impl<S: StateMachine> ClusterBuilder<S> {
         cluster.connect().await;
         Ok(cluster)
     }
-}
 
-impl<S: StateMachine> ClusterBuilder<S> {
     /// Starts a node on this arbiter, or on the current one.
     async fn start_on<T: StateMachine>(
         &self,

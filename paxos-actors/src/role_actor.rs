@@ -160,9 +160,8 @@ impl<R: Hosted> Handler<Envelope<R::Msg>> for RoleActor<R> {
     type Result = ();
 
     fn handle(&mut self, envelope: Envelope<R::Msg>, _: &mut Context<Self>) {
-        let Envelope { from, msg, more, .. } = envelope;
-        self.take(from, msg);
-        more.into_iter().for_each(|msg| self.take(from, msg));
+        let from = envelope.from;
+        envelope.messages().for_each(|msg| self.take(from, msg));
     }
 }
 
